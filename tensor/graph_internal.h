@@ -1,0 +1,41 @@
+/* The inside of a graph, for graph.c and the plan's files alone. */
+#ifndef FACET_TENSOR_GRAPH_INTERNAL_H
+#define FACET_TENSOR_GRAPH_INTERNAL_H
+
+#include "tensor/graph.h"
+
+typedef struct node {
+    const ft_op *op;
+    char name[64];
+    void *args; /* a copy, op->args_size bytes, or NULL */
+    int32_t n_in;
+    ft_val in[FT_MAX_IN];
+    int32_t first_out; /* value id of output 0; the others follow */
+    bool frozen;
+} node;
+
+typedef struct value {
+    ft_shape shape; /* n = 1 where batched */
+    int32_t node;   /* which made it, or -1 */
+    int32_t param;  /* which it is, or -1 */
+    int32_t input;  /* offset of an input's name in the graph's text, or -1 */
+    bool batched;   /* n follows the batch */
+} value;
+
+struct ft_graph {
+    node *nodes;
+    value *values; /* values[0] is the poisoned one */
+    ft_param **params;
+    char (*inputs)[64];
+    int32_t n_nodes, n_values, n_params, n_inputs;
+    int32_t room_nodes, room_values, room_params, room_inputs;
+    uint64_t version; /* of the parameters' contents */
+    ft_err status;
+    char *message;
+};
+
+/* Shapes and memory of node k for a batch of n; the message carries the node's name. */
+ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, ft_shape out[FT_MAX_OUT],
+                     ft_mem *mem);
+
+#endif

@@ -1,0 +1,184 @@
+/* The row kernels: plain loops over channels that the compiler turns into vectors of the instruction set at
+ * hand.
+ *
+ * Sums keep one accumulator per channel in memory and take four rows at a time, (r0 + r1) + (r2 + r3), so
+ * that the accumulator is loaded and stored once for four rows; the order is fixed. Where an output may be an
+ * input it is so element by element, which the compiler is told, because its own overlap test would choose
+ * scalar code.
+ */
+#include "tensor/kernels.h"
+
+#if defined(__clang__)
+#define EACH_ALONE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define EACH_ALONE _Pragma("GCC ivdep")
+#endif
+
+/* max(v, 0) that keeps NaN, so that a diverged network is seen to have diverged. */
+static inline ft_real rectify(ft_real v) {
+    return 0 > v ? 0 : v;
+}
+
+/* Without gaps the whole matrix is one long row: no remainder at the end of each. */
+static int64_t one_row(int64_t *rows, int32_t c, bool no_gaps) {
+    if (!no_gaps) return c;
+    int64_t n = *rows * c;
+    *rows = 1;
+    return n;
+}
+
+/* Asks for a chunk in the order of its addresses: the sums read four rows side by side, and from four rows of
+ * 256 bytes on that defeats the processor's own prefetching and costs half the speed. */
+static void fetch(int64_t rows, int32_t c, const ft_real *x, int64_t ldx) {
+    int64_t line = 64 / (int64_t)sizeof *x;
+    if (ldx < 4 * line) return;
+    int64_t n = one_row(&rows, c, ldx == c);
+    for (int64_t r = 0; r < rows; r++, x += ldx)
+        for (int64_t k = 0; k < n; k += line) __builtin_prefetch(x + k);
+}
+
+static void moments(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *restrict mean,
+                    ft_real *restrict m2) {
+    /* The first row is taken off before adding: then a mean far from zero costs no digits. */
+    const ft_real *first = x;
+    for (int32_t k = 0; k < c; k++) mean[k] = m2[k] = 0;
+    fetch(rows, c, x, ldx);
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        const ft_real *x0 = x + r * ldx, *x1 = x0 + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
+        for (int32_t k = 0; k < c; k++) {
+            ft_real p = first[k];
+            mean[k] += ((x0[k] - p) + (x1[k] - p)) + ((x2[k] - p) + (x3[k] - p));
+        }
+    }
+    for (; r < rows; r++)
+        for (int32_t k = 0; k < c; k++) mean[k] += x[r * ldx + k] - first[k];
+    ft_real share = 1 / (ft_real)rows;
+    for (int32_t k = 0; k < c; k++) mean[k] = first[k] + mean[k] * share;
+
+    for (r = 0; r + 4 <= rows; r += 4) {
+        const ft_real *x0 = x + r * ldx, *x1 = x0 + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
+        for (int32_t k = 0; k < c; k++) {
+            ft_real m = mean[k], d0 = x0[k] - m, d1 = x1[k] - m, d2 = x2[k] - m, d3 = x3[k] - m;
+            m2[k] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+        }
+    }
+    for (; r < rows; r++)
+        for (int32_t k = 0; k < c; k++) {
+            ft_real d = x[r * ldx + k] - mean[k];
+            m2[k] += d * d;
+        }
+}
+
+static void affine(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy,
+                   const ft_real *scale, const ft_real *shift, bool relu) {
+    for (int64_t r = 0; r < rows; r++, x += ldx, y += ldy) {
+        if (relu) {
+            EACH_ALONE
+            for (int32_t k = 0; k < c; k++) y[k] = rectify(scale[k] * x[k] + shift[k]);
+        } else {
+            EACH_ALONE
+            for (int32_t k = 0; k < c; k++) y[k] = scale[k] * x[k] + shift[k];
+        }
+    }
+}
+
+static void norm_sums(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy, int64_t lddy,
+                      const ft_real *mean, ft_real *restrict sum_dy, ft_real *restrict sum_dyx) {
+    for (int32_t k = 0; k < c; k++) sum_dy[k] = sum_dyx[k] = 0;
+    fetch(rows, c, x, ldx);
+    fetch(rows, c, dy, lddy);
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        const ft_real *x0 = x + r * ldx, *x1 = x0 + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
+        const ft_real *g0 = dy + r * lddy, *g1 = g0 + lddy, *g2 = g1 + lddy, *g3 = g2 + lddy;
+        for (int32_t k = 0; k < c; k++) {
+            ft_real m = mean[k];
+            sum_dy[k] += (g0[k] + g1[k]) + (g2[k] + g3[k]);
+            sum_dyx[k] +=
+                (g0[k] * (x0[k] - m) + g1[k] * (x1[k] - m)) + (g2[k] * (x2[k] - m) + g3[k] * (x3[k] - m));
+        }
+    }
+    for (; r < rows; r++) {
+        const ft_real *x0 = x + r * ldx, *g0 = dy + r * lddy;
+        for (int32_t k = 0; k < c; k++) {
+            sum_dy[k] += g0[k];
+            sum_dyx[k] += g0[k] * (x0[k] - mean[k]);
+        }
+    }
+}
+
+static void norm_apply(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy,
+                       int64_t lddy, ft_real *dx, int64_t lddx, const ft_real *a, const ft_real *b,
+                       const ft_real *d, ft_real beta) {
+    for (int64_t r = 0; r < rows; r++, x += ldx, dy += lddy, dx += lddx) {
+        if (beta == 0) {
+            EACH_ALONE
+            for (int32_t k = 0; k < c; k++) dx[k] = a[k] * dy[k] + (b[k] * x[k] + d[k]);
+        } else {
+            EACH_ALONE
+            for (int32_t k = 0; k < c; k++) dx[k] = beta * dx[k] + (a[k] * dy[k] + (b[k] * x[k] + d[k]));
+        }
+    }
+}
+
+static void relu(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy) {
+    int64_t n = one_row(&rows, c, ldx == c && ldy == c);
+    for (int64_t r = 0; r < rows; r++, x += ldx, y += ldy) {
+        EACH_ALONE
+        for (int64_t k = 0; k < n; k++) y[k] = rectify(x[k]);
+    }
+}
+
+static void relu_backward(int64_t rows, int32_t c, const ft_real *y, int64_t ldy, const ft_real *dy,
+                          int64_t lddy, ft_real *dx, int64_t lddx, ft_real beta) {
+    int64_t n = one_row(&rows, c, ldy == c && lddy == c && lddx == c);
+    for (int64_t r = 0; r < rows; r++, y += ldy, dy += lddy, dx += lddx) {
+        if (beta == 0) {
+            EACH_ALONE
+            for (int64_t k = 0; k < n; k++) {
+                ft_real g = dy[k]; /* loaded whatever y is: else the compiler wants masked loads */
+                dx[k] = y[k] > 0 ? g : 0;
+            }
+        } else {
+            EACH_ALONE
+            for (int64_t k = 0; k < n; k++) {
+                ft_real g = dy[k];
+                dx[k] = beta * dx[k] + (y[k] > 0 ? g : 0);
+            }
+        }
+    }
+}
+
+static void add(int64_t rows, int32_t c, ft_real alpha, const ft_real *x, int64_t ldx, ft_real *y,
+                int64_t ldy, ft_real beta) {
+    int64_t n = one_row(&rows, c, ldx == c && ldy == c);
+    for (int64_t r = 0; r < rows; r++, x += ldx, y += ldy) {
+        if (beta == 0) {
+            EACH_ALONE
+            for (int64_t k = 0; k < n; k++) y[k] = alpha * x[k];
+        } else {
+            EACH_ALONE
+            for (int64_t k = 0; k < n; k++) y[k] = beta * y[k] + alpha * x[k];
+        }
+    }
+}
+
+static void max(int32_t c, const ft_real *x, ft_real *y) {
+    EACH_ALONE
+    for (int32_t k = 0; k < c; k++) {
+        ft_real u = x[k], v = y[k];
+        y[k] = ((u > v) | (u != u)) ? u : v; /* a NaN on either side stays */
+    }
+}
+
+const ft_row_kernels FT_KERN_TABLE(row) = {
+    .moments = moments,
+    .affine = affine,
+    .norm_sums = norm_sums,
+    .norm_apply = norm_apply,
+    .relu = relu,
+    .relu_backward = relu_backward,
+    .add = add,
+    .max = max,
+};

@@ -1,0 +1,111 @@
+/* The inner loops, compiled once per instruction set (kern_*.c) and chosen once by what the processor has.
+ *
+ * FACET_ISA=base|avx2|avx512 in the environment forces one. Every kern_<family>.c exports exactly one symbol
+ * per object, its table, so that no code for a newer processor can leak into an older one's path. Kernels
+ * read and write nothing outside the rows and columns they are given.
+ */
+#ifndef FACET_TENSOR_KERNELS_H
+#define FACET_TENSOR_KERNELS_H
+
+#include "tensor/error.h"
+#include "tensor/op.h"
+
+/* ---- convolution products: kern_conv.c
+ * ------------------------------------------------------------------------ */
+
+enum { FT_TILE_ROWS = 14 }; /* no table's mr is larger */
+
+/* One tile of C = epilogue(sum over taps A_t B_t): `rows` pixels by `cols` channels, held in registers
+ * throughout. a[t*rows + i] points to the kc inputs of pixel i under tap t (a zero row where it falls into
+ * the padding), b[t] to tap t of a packed panel: kc rows of nr numbers (of nr/2 in a narrow panel, cols <=
+ * nr/2). */
+typedef struct ft_conv_tile {
+    int32_t rows, cols, taps;
+    int32_t kc;
+    const ft_real *const *a;      /* [taps][rows] */
+    const ft_real *const *b;      /* [taps] */
+    ft_real *const *c;            /* [rows], each to cols numbers */
+    bool narrow;                  /* the panel is nr/2 wide */
+    bool accumulate;              /* C += ...; then no epilogue     */
+    const ft_real *scale, *shift; /* cols numbers each; NULL: 1 and 0 */
+    bool relu;
+} ft_conv_tile;
+
+/* One stretch of pixels for the weight gradient: `count` pixels, x advancing by x_step and dy by dy_step
+ * elements. */
+typedef struct ft_wgrad_run {
+    const ft_real *x, *dy;
+    int32_t count;
+} ft_wgrad_run;
+
+/* dw[i*ldw + j] += sum over the pixels of all runs x[i] * dy[j] for `rows` input and `cols` output channels.
+ */
+typedef struct ft_wgrad_tile {
+    int32_t rows, cols;
+    const ft_wgrad_run *runs;
+    int32_t n_runs;
+    int64_t x_step, dy_step;
+    int32_t x_offset, dy_offset; /* first input and output channel, added to every run's pointers */
+    ft_real *dw;
+    int64_t ldw;
+} ft_wgrad_tile;
+
+typedef struct ft_conv_kernels {
+    int32_t mr, nr; /* a tile is at most mr pixels by nr channels; nr/2 is one vector */
+    void (*tile)(const ft_conv_tile *t);
+    void (*wgrad)(const ft_wgrad_tile *t);
+    /* y[0..c) = beta*y + sum over taps x_t[0..c) * w_t[0..c): depthwise convolution and its input gradient.
+     */
+    void (*depthwise)(ft_real *y, int32_t c, int32_t taps, const ft_real *const *x, const ft_real *const *w,
+                      ft_real beta);
+} ft_conv_kernels;
+const ft_conv_kernels *ft_conv_kernels_get(void);
+
+/* ---- row kernels: kern_rows.c
+ * --------------------------------------------------------------------------------- */
+
+/* Matrices of `rows` x c with leading dimensions; per-channel vectors have c numbers. */
+typedef struct ft_row_kernels {
+    /* mean[k] and m2[k] = sum over rows (x - mean)^2, in two passes over the chunk (never E[x^2] - E[x]^2).
+     */
+    void (*moments)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *mean, ft_real *m2);
+    /* y = scale*x + shift by channel, then max(y, 0) if relu. y may be x. */
+    void (*affine)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy,
+                   const ft_real *scale, const ft_real *shift, bool relu);
+    /* sum_dy[k] = sum dy; sum_dyx[k] = sum dy * (x - mean[k]). Overwrites. */
+    void (*norm_sums)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy, int64_t lddy,
+                      const ft_real *mean, ft_real *sum_dy, ft_real *sum_dyx);
+    /* dx = beta*dx + a[k]*dy + b[k]*x + d[k]. dx may be dy. */
+    void (*norm_apply)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy,
+                       int64_t lddy, ft_real *dx, int64_t lddx, const ft_real *a, const ft_real *b,
+                       const ft_real *d, ft_real beta);
+    /* y = max(x, 0). y may be x. */
+    void (*relu)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy);
+    /* dx = beta*dx + (y > 0 ? dy : 0). dx may be dy. */
+    void (*relu_backward)(int64_t rows, int32_t c, const ft_real *y, int64_t ldy, const ft_real *dy,
+                          int64_t lddy, ft_real *dx, int64_t lddx, ft_real beta);
+    /* y = beta*y + alpha*x. */
+    void (*add)(int64_t rows, int32_t c, ft_real alpha, const ft_real *x, int64_t ldx, ft_real *y,
+                int64_t ldy, ft_real beta);
+    /* y = max(x, y), used for pooling. */
+    void (*max)(int32_t c, const ft_real *x, ft_real *y);
+} ft_row_kernels;
+const ft_row_kernels *ft_row_kernels_get(void);
+
+/* ---- choice
+ * --------------------------------------------------------------------------------------------------- */
+
+/* The instruction set in use: "base", "avx2" or "avx512". */
+const char *ft_isa(void);
+/* Forces one (NULL: the best, or FACET_ISA). Fails with FT_E_USAGE if the name is unknown or the processor
+ * lacks it. Not while a plan runs; plans compiled under another set must not be run. */
+ft_err ft_isa_set(const char *name);
+/* The i-th set that this processor can run, or NULL past the last. */
+const char *ft_isa_available(int32_t i);
+
+/* The name of this object's table, for kern_*.c only. */
+#define FT_KERN_PASTE_(family, isa) ft_##family##_kernels_##isa
+#define FT_KERN_PASTE(family, isa)  FT_KERN_PASTE_(family, isa)
+#define FT_KERN_TABLE(family)       FT_KERN_PASTE(family, FT_ISA)
+
+#endif

@@ -1,0 +1,107 @@
+/* What an operation is: a constant descriptor. There is no enum of ops, no switch and no registry: an op is a
+ * pointer.
+ *
+ * A new layer is one file layers/op_<name>.c that defines `const ft_op ft_op_<name>`.
+ */
+#ifndef FACET_TENSOR_OP_H
+#define FACET_TENSOR_OP_H
+
+#include "tensor/error.h"
+#include "tensor/view.h"
+
+enum { FT_MAX_IN = 12, FT_MAX_OUT = 2, FT_CASE_IN = 6 };
+
+/* Bits of ft_op.needs[i]: what the gradient of input i reads besides the gradient of the outputs. */
+#define FT_IN(k)  (1u << (k))
+#define FT_OUT(k) (1u << (FT_MAX_IN + (k)))
+#define FT_SAVED  (1u << 31)
+
+enum ft_op_flags {
+    FT_LINEAR = 1,   /* linear in input 0 for fixed other inputs: the adjoint test applies   */
+    FT_RANDOM = 2,   /* draws random numbers when training   */
+    FT_STATEFUL = 4, /* writes some of its inputs (running statistics) when training */
+    FT_LOSS = 8, /* output 0 is one number, the mean over the batch; dout[0] is its weight                 */
+    FT_VARIADIC = 16, /* takes 1 .. n_in inputs; needs[0] holds for all */
+    FT_CONCAT = 32,   /* the output is the inputs side by side: they may be given slices of it to live in   */
+    FT_DIN_OVER_DOUT = 64, /* backward may write din[0] over dout[0] (same shape, element by element) */
+    FT_EPILOGUE =
+        128, /* forward honours ft_call.epilogue, so a following affine op and ReLU may be folded in   */
+    FT_RELU = 256, /* is max(x, 0) */
+};
+
+/* y = relu?(scale * y + shift) by channel, applied by an FT_EPILOGUE op as it writes its output. */
+typedef struct ft_epilogue {
+    const ft_real *scale, *shift; /* c numbers each; NULL: 1 and 0 */
+    bool relu;
+} ft_epilogue;
+
+/* All that an op's code ever sees. Nothing in it can fail. Views may have ld > c; what lies between is not
+ * the op's. */
+typedef struct ft_call {
+    const ft_view *in, *out; /* forward values; backward: only those that needs[] declares may be read */
+    const ft_view *dout,
+        *din; /* backward: dout[k].p == NULL: no gradient arrives there. din[i].p == NULL: nobody wants it */
+    const ft_real
+        *beta; /* backward: din[i] = beta[i]*din[i] + gradient; beta is 0 (memory may be garbage) or 1 */
+    const void *args; /* the op's own parameters                                                       */
+    void *saved;      /* written by forward, read by backward                                          */
+    void *scratch;    /* for the duration of the call                                                  */
+    void *prepared;   /* what ft_op.prepare made of the parameters                                     */
+    const ft_epilogue *epilogue; /* NULL, or to be applied on the way out (FT_EPILOGUE ops only) */
+    uint64_t seed; /* of this node in this step: bits = f(seed, element)                            */
+    int32_t n_in;
+    bool training; /* false in an inference plan and in a frozen node */
+} ft_call;
+
+/* Bytes that an op wants for one call with the shapes given. */
+typedef struct ft_mem {
+    size_t saved, forward_scratch, backward_scratch, prepared;
+} ft_mem;
+
+typedef struct ft_build {
+    const ft_shape *in; /* in[i].c == 0: the optional input i is absent */
+    int32_t n_in;
+    const void *args;
+    bool training;
+} ft_build;
+
+/* How the generic tests fill an input. */
+typedef enum ft_fill {
+    FT_FILL_NORMAL,   /* standard normal, at least 0.05 away from 0 and from each other: no kinks, no ties */
+    FT_FILL_POSITIVE, /* uniform in [0.5, 2): variances, scales */
+    FT_FILL_CLASS,    /* whole numbers in 0 .. in[0].c - 1, about one in eight of them `ignore` (-1) */
+    FT_FILL_BINARY,   /* 0 or 1 */
+    FT_FILL_SIMPLEX,  /* rows of probabilities */
+} ft_fill;
+
+/* One row of an op's test table. The table ends with a row whose label is NULL. */
+typedef struct ft_case {
+    const char *label;
+    ft_shape in[FT_CASE_IN]; /* c == 0: absent */
+    const void *args;
+    uint8_t fill[FT_CASE_IN]; /* ft_fill of each input */
+    bool infer;               /* run with training = false */
+    bool large;               /* too large for the naive oracle: adjoint and thread tests only */
+} ft_case;
+
+typedef struct ft_op {
+    const char *name;
+    uint8_t n_in, n_out; /* n_in counts optional inputs too */
+    int8_t inplace;      /* 1 + the input whose memory output 0 may share; 0 = none */
+    uint16_t args_size;
+    uint16_t flags;
+    uint32_t needs[FT_MAX_IN];
+    /* Checks shapes and arguments, sets out[] and *mem (given zeroed). Called when a node is added (with n =
+     * 1) and again by every plan with its batch; out[k].n must follow in[0].n, except for FT_LOSS. */
+    ft_err (*shape)(const ft_build *b, ft_shape out[], ft_mem *mem);
+    /* Optional: derives call->prepared from the parameters alone (in[1...]); run only when they have changed.
+     */
+    void (*prepare)(const ft_call *call);
+    void (*forward)(const ft_call *call);
+    void (*backward)(const ft_call *call);
+    /* Optional: when not training the op is y = scale*x + shift by channel (c = in[0].c numbers each). */
+    void (*affine)(const ft_call *call, ft_real *scale, ft_real *shift);
+    const ft_case *cases;
+} ft_op;
+
+#endif

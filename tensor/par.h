@@ -1,0 +1,29 @@
+/* Threads. The only place with OpenMP in it is par.c.
+ *
+ * Work is cut into chunks whose number depends on shapes, never on the number of threads, and partial results
+ * are added in the order of the chunks, so every result has the same bits for any number of threads.
+ */
+#ifndef FACET_TENSOR_PAR_H
+#define FACET_TENSOR_PAR_H
+
+#include <stdint.h>
+
+/* Runs body(ctx, chunk, thread) once for every chunk in 0 .. n_chunks-1, in any order, on up to ft_threads()
+ * threads. thread is below ft_threads(). Not to be nested. */
+void ft_par_for(int64_t n_chunks, void (*body)(void *ctx, int64_t chunk, int32_t thread), void *ctx);
+
+/* Threads that ft_par_for uses at most; at first what OpenMP would (OMP_NUM_THREADS, else the cores). */
+int32_t ft_threads(void);
+/* n = 0: back to the default. Not while a plan runs. */
+void ft_threads_set(int32_t n);
+
+/* Rows in a chunk for row kernels: near 16,384 elements, at least one row. */
+static inline int64_t ft_par_rows(int64_t c) {
+    int64_t rows = 16384 / (c > 0 ? c : 1);
+    return rows > 0 ? rows : 1;
+}
+static inline int64_t ft_ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+#endif

@@ -1,0 +1,208 @@
+#include "tensor/plan_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const value *input_of(const ft_plan *p, const node *nd, int32_t k) {
+    return nd->in[k].id > 0 ? &p->g->values[nd->in[k].id] : NULL;
+}
+
+int32_t plan_loss_index(const ft_plan *p, int32_t v) {
+    for (int32_t i = 0; i < p->spec.n_losses; i++)
+        if (p->spec.losses[i].id == v) return i;
+    return NEVER;
+}
+
+ft_shape plan_shape(const ft_plan *p, int32_t v) {
+    ft_shape s = p->g->values[v].shape;
+    if (p->g->values[v].batched) s.n = p->spec.batch;
+    return s;
+}
+
+static ft_err check_spec(const ft_plan *p) {
+    const ft_plan_spec *s = &p->spec;
+    FT_REQUIRE(s->batch > 0, GRAPH, "a plan needs a batch of at least 1, not %d", s->batch);
+    FT_REQUIRE(s->n_losses >= 0 && s->n_losses <= FT_MAX_LOSSES, GRAPH,
+               "a plan takes up to %d losses, not %d", FT_MAX_LOSSES, s->n_losses);
+    FT_REQUIRE(s->n_losses + s->n_outputs > 0, GRAPH, "a plan needs at least one output or loss");
+    FT_REQUIRE(!s->training || s->n_losses > 0, GRAPH, "a training plan needs a loss");
+    for (int32_t i = 0; i < s->n_losses; i++) {
+        int32_t id = s->losses[i].id;
+        FT_REQUIRE(id > 0 && id < p->g->n_values && p->g->values[id].node >= 0, GRAPH,
+                   "loss %d is not a value of this graph", i);
+        FT_REQUIRE(p->g->nodes[p->g->values[id].node].op->flags & FT_LOSS, GRAPH, "%s is not a loss",
+                   ft_val_name(p->g, s->losses[i]));
+        FT_REQUIRE(plan_loss_index(p, id) == i, GRAPH, "%s is given twice as a loss",
+                   ft_val_name(p->g, s->losses[i]));
+    }
+    for (int32_t i = 0; i < s->n_outputs; i++)
+        FT_REQUIRE(s->outputs[i].id > 0 && s->outputs[i].id < p->g->n_values, GRAPH,
+                   "output %d is not a value of this graph", i);
+    return FT_OK;
+}
+
+/* Marks what is to be kept, and every node that an output or a loss depends on. */
+static void find_needed(ft_plan *p) {
+    const ft_graph *g = p->g;
+    for (int32_t i = 0; i < p->spec.n_losses; i++) p->values[p->spec.losses[i].id].kept = true;
+    for (int32_t i = 0; i < p->spec.n_outputs; i++) p->values[p->spec.outputs[i].id].kept = true;
+    for (int32_t v = 1; v < g->n_values; v++)
+        if (p->values[v].kept && g->values[v].node >= 0) p->nodes[g->values[v].node].needed = true;
+    for (int32_t i = g->n_nodes - 1; i >= 0; i--)
+        for (int32_t k = 0; p->nodes[i].needed && k < g->nodes[i].n_in; k++) {
+            const value *v = input_of(p, &g->nodes[i], k);
+            if (v && v->node >= 0) p->nodes[v->node].needed = true;
+        }
+}
+
+/* A gradient is computed where something trainable lies before the value and a loss after it. */
+static ft_err find_gradients(ft_plan *p) {
+    const ft_graph *g = p->g;
+    for (int32_t v = 1; v < g->n_values; v++) {
+        const ft_param *param = g->values[v].param >= 0 ? g->params[g->values[v].param] : NULL;
+        p->values[v].wants = param && (param->flags & FT_TRAINABLE) && !param->frozen;
+    }
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        const node *nd = &g->nodes[i];
+        p->nodes[i].training = p->spec.training && !nd->frozen;
+        for (int32_t k = 0; k < nd->n_in; k++)
+            if (nd->in[k].id > 0 && p->values[nd->in[k].id].wants)
+                for (int32_t o = 0; o < nd->op->n_out; o++) p->values[nd->first_out + o].wants = true;
+    }
+    if (!p->spec.training) return FT_OK;
+    for (int32_t i = 0; i < p->spec.n_losses; i++) {
+        plan_value *loss = &p->values[p->spec.losses[i].id];
+        loss->gradient = loss->wants;
+    }
+    for (int32_t i = g->n_nodes - 1; i >= 0; i--) {
+        const node *nd = &g->nodes[i];
+        bool reaches = false;
+        for (int32_t o = 0; o < nd->op->n_out; o++) reaches |= p->values[nd->first_out + o].gradient;
+        if (!reaches) continue;
+        FT_REQUIRE(nd->op->backward, GRAPH,
+                   "%s: %s has no gradient, yet something before it is to be trained", nd->name,
+                   nd->op->name);
+        for (int32_t k = 0; k < nd->n_in; k++)
+            if (nd->in[k].id > 0 && p->values[nd->in[k].id].wants)
+                p->values[nd->in[k].id].gradient = p->nodes[i].backward = true;
+    }
+    return FT_OK;
+}
+
+/* The one needed node that reads v, or NEVER when there are none or several, or v is kept. */
+static int32_t only_reader(const ft_plan *p, int32_t v) {
+    int32_t reader = NEVER;
+    if (p->values[v].kept) return NEVER;
+    for (int32_t i = p->g->values[v].node + 1; i < p->g->n_nodes; i++)
+        for (int32_t k = 0; p->nodes[i].needed && k < p->g->nodes[i].n_in; k++) {
+            if (p->g->nodes[i].in[k].id != v) continue;
+            if (reader != NEVER) return NEVER;
+            reader = i;
+        }
+    return reader;
+}
+
+/* Folds a batch norm that only applies its running statistics, and a ReLU, into the convolution before them.
+ */
+static void fold(ft_plan *p, int32_t host) {
+    plan_node *h = &p->nodes[host];
+    if (p->spec.isolate || !h->needed || h->backward || !(p->g->nodes[host].op->flags & FT_EPILOGUE)) return;
+    int32_t next = only_reader(p, p->g->nodes[host].first_out);
+    if (next != NEVER && p->g->nodes[next].op->affine && !p->nodes[next].training &&
+        !p->nodes[next].backward && p->g->nodes[next].in[0].id == p->g->nodes[host].first_out) {
+        h->affine = h->last = next;
+        p->nodes[next].host = host;
+        next = only_reader(p, p->g->nodes[next].first_out);
+    }
+    if (next != NEVER && (p->g->nodes[next].op->flags & FT_RELU) && !p->nodes[next].backward) {
+        h->relu = h->last = next;
+        p->nodes[next].host = host;
+    }
+}
+
+static ft_err list_steps(ft_plan *p) {
+    const ft_graph *g = p->g;
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        plan_node *pn = &p->nodes[i];
+        if (!pn->needed || pn->host != NEVER) continue;
+        ft_shape out[FT_MAX_OUT];
+        FT_TRY(ft_node_shape(g, i, p->spec.batch, pn->training, out, &pn->mem));
+        pn->forward_step = p->n_steps++;
+        pn->constant = true;
+        for (int32_t k = 0; k < g->nodes[i].n_in; k++) {
+            const value *v = input_of(p, &g->nodes[i], k);
+            if (v && v->param >= 0 && p->values[g->nodes[i].in[k].id].gradient) pn->constant = false;
+        }
+        if (pn->training && (g->nodes[i].op->flags & FT_STATEFUL)) pn->constant = false;
+    }
+    p->n_forward = p->n_steps;
+    for (int32_t i = g->n_nodes - 1; i >= 0; i--)
+        if (p->nodes[i].backward) p->nodes[i].backward_step = p->n_steps++;
+    p->steps = ft_alloc((size_t)p->n_steps, sizeof *p->steps);
+    FT_REQUIRE(p->steps, MEMORY, "no memory for %d steps", p->n_steps);
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        if (p->nodes[i].forward_step != NEVER) p->steps[p->nodes[i].forward_step].node = i;
+        if (p->nodes[i].backward) {
+            p->steps[p->nodes[i].backward_step].node = i;
+            p->steps[p->nodes[i].backward_step].backward = true;
+        }
+    }
+    return FT_OK;
+}
+
+static ft_err compile(ft_plan *p) {
+    const ft_graph *g = p->g;
+    FT_TRY(check_spec(p));
+    p->nodes = ft_alloc((size_t)g->n_nodes, sizeof *p->nodes);
+    p->values = ft_alloc((size_t)g->n_values, sizeof *p->values);
+    FT_REQUIRE(p->nodes && p->values, MEMORY, "no memory for a plan of %d nodes", g->n_nodes);
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        plan_node *pn = &p->nodes[i];
+        pn->host = pn->affine = pn->relu = pn->forward_step = pn->backward_step = NEVER;
+        pn->saved = pn->forward_scratch = pn->backward_scratch = pn->prepared = NEVER;
+        pn->last = i;
+    }
+    for (int32_t v = 0; v < g->n_values; v++) {
+        p->values[v].at.buffer = p->values[v].grad_at.buffer = NEVER;
+        p->values[v].first_writer = NEVER;
+    }
+    find_needed(p);
+    FT_TRY(find_gradients(p));
+    for (int32_t i = 0; i < g->n_nodes; i++) fold(p, i);
+    FT_TRY(list_steps(p));
+    FT_TRY(plan_place(p));
+    return plan_fill_steps(p);
+}
+
+ft_err ft_compile(ft_graph *g, const ft_plan_spec *spec, ft_plan **out) {
+    *out = NULL;
+    FT_TRY(ft_graph_status(g));
+    ft_plan *p = calloc(1, sizeof *p);
+    FT_REQUIRE(p, MEMORY, "no memory for a plan");
+    p->g = g;
+    p->spec = *spec;
+    ft_err e = compile(p);
+    p->spec.outputs = NULL; /* the caller's array may be gone after this */
+    if (e != FT_OK) {
+        ft_plan_free(p);
+        return e;
+    }
+    *out = p;
+    return FT_OK;
+}
+
+void ft_plan_free(ft_plan *p) {
+    if (!p) return;
+    free(p->nodes);
+    free(p->values);
+    free(p->buffers);
+    free(p->steps);
+    free(p->arena);
+    free(p->grads);
+    free(p->grad_memory);
+    free(p);
+}
+
+ft_plan_stats ft_plan_get_stats(const ft_plan *p) {
+    return p->stats;
+}
