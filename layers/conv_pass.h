@@ -1,0 +1,66 @@
+/* The passes that make up convolution: products over gathered pixels (forward and input gradient) and the
+ * weight gradient.
+ *
+ * No im2col: a tile reads its pixels through row pointers, and padding is a pointer to a row of zeros.
+ */
+#ifndef FACET_LAYERS_CONV_PASS_H
+#define FACET_LAYERS_CONV_PASS_H
+
+#include "layers/window.h"
+
+enum { FT_MAX_TAPS = 512 };
+
+/* dst(y0 + ystep*i, x0 + xstep*j) = sum over taps t of src(sy*i + dy[t], sx*j + dx[t]) B_b[t], for i < gh, j
+ * < gw. Forward: the whole output, stride in sy, sx. Input gradient: one call for each phase of the stride,
+ * with its own taps, so that no multiplication by an inserted zero is ever done. */
+typedef struct ft_gather {
+    const ft_view *src, *dst;
+    int32_t src_channel, kc;   /* first channel and number of channels read */
+    int32_t dst_channel, cols; /* first channel and number of channels written */
+    int32_t y0, x0, ystep, xstep, gh, gw, sy, sx;
+    int32_t taps;
+    int32_t dy[FT_MAX_TAPS], dx[FT_MAX_TAPS], b[FT_MAX_TAPS];
+    const ft_real *packed; /* ft_conv_pack's panels */
+    int32_t packed_taps;   /* taps in a panel */
+    const ft_real *zeros;  /* kc zeros */
+    bool accumulate;
+    const ft_real *scale, *shift; /* by written channel, from dst_channel on; NULL: 1 and 0 */
+    bool relu;
+} ft_gather;
+void ft_gather_run(const ft_gather *g);
+
+/* Packs B_t[k][j] = w[t*tap_step + k*k_step + j*j_step], k < kc, j < cols, into panels of nr (a last one of
+ * nr/2 when that is enough): [panel][tap][k][column], zeros behind the last column. */
+void ft_conv_pack(ft_real *packed, const ft_real *w, int32_t taps, int32_t kc, int32_t cols, int64_t tap_step,
+                  int64_t k_step, int64_t j_step);
+/* Elements that ft_conv_pack writes. */
+size_t ft_conv_packed_size(int32_t taps, int32_t kc, int32_t cols);
+
+/* dw[t][i][j] = beta*dw + sum over output pixels of x(sh*oy - top + dh*ky, ...)[x_channel + i] * dy(oy,
+ * ox)[dy_channel + j], i < rows, j < cols; dw has leading dimension ldw and taps kh*kw at distance tap_step.
+ */
+typedef struct ft_conv_wgrad {
+    const ft_view *x, *dy;
+    ft_window win;
+    ft_geometry geo;
+    int32_t x_channel, dy_channel, rows, cols;
+    ft_real *dw;
+    int64_t ldw, tap_step;
+    ft_real beta;
+    ft_real *scratch; /* ft_conv_wgrad_scratch elements */
+} ft_conv_wgrad;
+void ft_conv_wgrad_run(const ft_conv_wgrad *p);
+/* Elements of scratch for n output pixels. */
+size_t ft_conv_wgrad_scratch(int64_t pixels, int32_t taps, int32_t rows, int32_t cols);
+
+/* Depthwise convolution with one filter a channel: w is [taps][c]. dw_scratch: ft_depthwise_wgrad_scratch
+ * elements. */
+void ft_depthwise_forward(const ft_view *x, const ft_real *w, const ft_view *y, const ft_window *win,
+                          const ft_geometry *geo);
+void ft_depthwise_backward_input(const ft_view *dy, const ft_real *w, const ft_view *dx, const ft_window *win,
+                                 const ft_geometry *geo, ft_real beta);
+void ft_depthwise_backward_weight(const ft_view *x, const ft_view *dy, ft_real *dw, const ft_window *win,
+                                  const ft_geometry *geo, ft_real beta, ft_real *scratch);
+size_t ft_depthwise_wgrad_scratch(int64_t pixels, int32_t taps, int32_t c);
+
+#endif
