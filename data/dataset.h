@@ -1,0 +1,58 @@
+/* Data sets: numbered samples with a class each, behind one interface. ft_dataset_open finds out the kind:
+ *
+ *   class folders   PATH/CLASS/image.jpg; the classes are the folders, sorted bytewise, then the files
+ *   IDX             PATH/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], as MNIST and its relatives come
+ *                   (a dot may stand for the dash before "idx"). A file classes.txt there may name the
+ *                   classes, a line each; else they are "0", "1", ... up to the largest training label.
+ */
+#ifndef FACET_DATA_DATASET_H
+#define FACET_DATA_DATASET_H
+
+#include "data/image.h"
+
+#include <stdbool.h>
+
+/* Which part of a split a sample belongs to by the data set's own rules; FT_FIXED_NONE: the split decides. */
+typedef enum ft_fixed { FT_FIXED_NONE, FT_FIXED_TRAIN, FT_FIXED_VAL, FT_FIXED_TEST } ft_fixed;
+
+typedef struct ft_dataset ft_dataset;
+
+/* What a kind of data set implements. i is 0 .. n-1 and not checked; all but free may be called from several
+ * threads. */
+typedef struct ft_dataset_ops {
+    const char *kind;
+    int32_t (*label)(const ft_dataset *ds, int32_t i);
+    ft_fixed (*fixed)(const ft_dataset *ds, int32_t i);
+    void (*name)(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes);
+    ft_err (*read)(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
+    void (*free)(ft_dataset *ds); /* what the kind allocated, and ds itself */
+} ft_dataset_ops;
+
+/* The common part, first in every kind's own struct; to be read, not written. */
+struct ft_dataset {
+    const ft_dataset_ops *ops;
+    int32_t n, n_classes;
+    char **class_names;   /* (n_classes), owned */
+    int32_t n_ignored;    /* files passed over because their names are no image's */
+    bool in_memory;       /* reading a sample costs no decoding */
+    uint64_t fingerprint; /* of names, sizes and labels: tells whether the data changed; moving the folder
+                             does not */
+};
+
+/* Opens the data set at path, which *ds owns afterwards. FT_E_DATA says what is wrong with the data, FT_E_IO
+ * that they cannot be read. After a failure *ds is NULL. */
+ft_err ft_dataset_open(const char *path, ft_dataset **ds);
+/* Releases it; NULL is fine. */
+void ft_dataset_free(ft_dataset *ds);
+
+/* The class of sample i, 0 .. n_classes-1. */
+int32_t ft_dataset_label(const ft_dataset *ds, int32_t i);
+ft_fixed ft_dataset_fixed(const ft_dataset *ds, int32_t i);
+/* The name of sample i, relative to the path opened ("CLASS/image.jpg", "train-images-idx3-ubyte.gz[7]"), cut
+ * to fit. */
+void ft_dataset_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes);
+/* Sample i as an image, which the caller frees. Errors as ft_image_load, naming the file; *out is then empty.
+ */
+ft_err ft_dataset_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
+
+#endif

@@ -1,0 +1,282 @@
+/* The loader: a ring of batches that workers fill and the caller empties, both in order.
+ *
+ *      released        out           claim                    end
+ *   ------|-------------|---------------|----------------------|      batch numbers of an epoch
+ *         | given to    | filled, or    | not begun
+ *         | the caller  | being filled  |
+ *   batch k lives in slot k % n_slots; claim - released <= n_slots bounds the memory.
+ */
+#include "data/loader.h"
+
+#include "data/loader_sample.h"
+#include "tensor/rng.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_WORKERS = 256, SPARE_SLOTS = 2, MESSAGE_BYTES = 1024 };
+
+typedef struct slot {
+    float *x, *labels; /* (batch, h, w, c), (batch) */
+    int32_t *index;    /* (batch) */
+    int32_t n;
+    bool ready;
+    ft_err err;
+    char message[MESSAGE_BYTES];
+} slot;
+
+struct ft_loader {
+    ft_sampler sampler;
+    int32_t n, n_batches, n_slots;
+    int64_t sample_floats;
+    int32_t *index, *order;     /* (n): sample numbers; this epoch's order of positions in index */
+    slot *slots;                /* (n_slots) */
+    ft_sampler_scratch scratch; /* the caller's own, without workers */
+    pthread_t *threads;
+    int32_t n_threads;
+
+    pthread_mutex_t lock; /* guards what follows, and slot.ready */
+    pthread_cond_t work, done;
+    int32_t claim, out, released, end;
+    int32_t n_active; /* workers filling a slot */
+    bool quit;
+
+    atomic_bool abandon; /* workers leave their batch at the next sample */
+    uint64_t epoch_seed; /* written only while no worker is active */
+    double waited;
+};
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Fills the slot of batch k; failures stay in the slot. */
+static void fill_batch(ft_loader *l, ft_sampler_scratch *scratch, int32_t k) {
+    slot *s = &l->slots[k % l->n_slots];
+    int32_t size = l->sampler.options.batch, from = k * size;
+    s->n = l->n - from < size ? l->n - from : size;
+    s->err = FT_OK;
+    for (int32_t i = 0; i < s->n; i++) {
+        if (atomic_load_explicit(&l->abandon, memory_order_relaxed)) return;
+        int32_t position = l->order[from + i], sample = l->index[position];
+        s->index[i] = sample;
+        s->labels[i] = (float)ft_dataset_label(l->sampler.ds, sample);
+        s->err = ft_sampler_make(&l->sampler, scratch, l->epoch_seed, position, sample,
+                                 s->x + i * l->sample_floats);
+        if (s->err != FT_OK) {
+            strncpy(s->message, ft_err_message(), sizeof s->message - 1);
+            return;
+        }
+    }
+}
+
+static bool can_claim(const ft_loader *l) {
+    return l->claim < l->end && l->claim - l->released < l->n_slots;
+}
+
+static void *work(void *arg) {
+    ft_loader *l = arg;
+    ft_sampler_scratch scratch;
+    ft_err ready = ft_sampler_scratch_init(&scratch, &l->sampler.options.image);
+    pthread_mutex_lock(&l->lock);
+    for (;;) {
+        while (!l->quit && !can_claim(l)) pthread_cond_wait(&l->work, &l->lock);
+        if (l->quit) break;
+        int32_t k = l->claim++;
+        slot *s = &l->slots[k % l->n_slots];
+        l->n_active++;
+        pthread_mutex_unlock(&l->lock);
+        if (ready == FT_OK) {
+            fill_batch(l, &scratch, k);
+        } else {
+            s->err = ready;
+            strncpy(s->message, ft_err_message(), sizeof s->message - 1);
+        }
+        pthread_mutex_lock(&l->lock);
+        l->n_active--;
+        s->ready = true;
+        pthread_cond_signal(&l->done); /* only the caller waits for it */
+    }
+    pthread_mutex_unlock(&l->lock);
+    ft_sampler_scratch_free(&scratch);
+    return NULL;
+}
+
+static ft_err check(const ft_dataset *ds, const int32_t *index, int32_t n, const ft_loader_options *o) {
+    FT_TRY(ft_preprocess_check(&o->image));
+    FT_TRY(ft_augment_check(&o->augment, o->image.h, o->image.w));
+    FT_REQUIRE(o->batch >= 1, CONFIG, "the batch size is %d; it must be at least 1", o->batch);
+    FT_REQUIRE(o->workers >= 0 && o->workers <= MAX_WORKERS, CONFIG,
+               "data.workers is %d; it lies between 0 and %d", o->workers, MAX_WORKERS);
+    FT_REQUIRE(o->cache_mb >= 0, CONFIG, "data.cache_mb is %d; it must not be negative", o->cache_mb);
+    FT_REQUIRE(n >= 1, DATA, "there are no images to load");
+    FT_REQUIRE(!o->drop_last || n >= o->batch, CONFIG,
+               "%d images are fewer than a batch of %d, and short batches are dropped; lower the batch size",
+               n, o->batch);
+    for (int32_t i = 0; i < n; i++)
+        FT_REQUIRE(index[i] >= 0 && index[i] < ds->n, USAGE, "sample %d does not exist; the data set has %d",
+                   index[i], ds->n);
+    return FT_OK;
+}
+
+static ft_err allocate(ft_loader *l, const int32_t *index) {
+    const ft_loader_options *o = &l->sampler.options;
+    size_t batch = (size_t)(o->batch < l->n ? o->batch : l->n), floats = (size_t)l->sample_floats;
+    l->index = malloc((size_t)l->n * sizeof *l->index);
+    l->order = malloc((size_t)l->n * sizeof *l->order);
+    l->slots = calloc((size_t)l->n_slots, sizeof *l->slots);
+    bool ok = l->index && l->order && l->slots;
+    for (int32_t i = 0; ok && i < l->n_slots; i++) {
+        slot *s = &l->slots[i];
+        s->x = ft_alloc(batch, floats * sizeof(float));
+        s->labels = ft_alloc(batch, sizeof(float));
+        s->index = ft_alloc(batch, sizeof(int32_t));
+        ok = s->x && s->labels && s->index;
+    }
+    FT_REQUIRE(ok, MEMORY,
+               "no memory for %d batches of %zu images of %d x %d x %d; lower the batch size or data.workers",
+               l->n_slots, batch, o->image.h, o->image.w, o->image.c);
+    memcpy(l->index, index, (size_t)l->n * sizeof *index);
+    if (o->cache_mb > 0 && !l->sampler.ds->in_memory)
+        FT_TRY(ft_image_cache_new(l->n, (int64_t)o->cache_mb << 20, &l->sampler.cache));
+    return o->workers == 0 ? ft_sampler_scratch_init(&l->scratch, &o->image) : FT_OK;
+}
+
+/* Workers take no signals: those are for the thread that trains. */
+static ft_err start_threads(ft_loader *l) {
+    int32_t n = l->sampler.options.workers;
+    if (n == 0) return FT_OK;
+    l->threads = calloc((size_t)n, sizeof *l->threads);
+    FT_REQUIRE(l->threads, MEMORY, "no memory for %d workers", n);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int bad = 0;
+    while (!bad && l->n_threads < n)
+        if ((bad = pthread_create(&l->threads[l->n_threads], NULL, work, l)) == 0) l->n_threads++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    FT_REQUIRE(!bad, MEMORY, "cannot start worker %d of %d: %s; lower data.workers", l->n_threads + 1, n,
+               strerror(bad));
+    return FT_OK;
+}
+
+ft_err ft_loader_new(const ft_dataset *ds, const int32_t *index, int32_t n, const ft_loader_options *options,
+                     ft_loader **loader) {
+    *loader = NULL;
+    FT_TRY(check(ds, index, n, options));
+    ft_loader *l = calloc(1, sizeof *l);
+    FT_REQUIRE(l, MEMORY, "no memory for a loader");
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->done, NULL);
+    l->sampler = (ft_sampler){.ds = ds, .options = *options};
+    ft_normalizer_init(&l->sampler.normalizer, &options->image);
+    l->n = n;
+    l->n_batches = n / options->batch + (n % options->batch && !options->drop_last);
+    l->n_slots = options->workers ? options->workers + SPARE_SLOTS : 1;
+    l->sample_floats = (int64_t)options->image.h * options->image.w * options->image.c;
+    ft_err e = allocate(l, index);
+    if (e == FT_OK) e = start_threads(l);
+    if (e != FT_OK)
+        ft_loader_free(l);
+    else
+        *loader = l;
+    return e;
+}
+
+void ft_loader_free(ft_loader *loader) {
+    if (!loader) return;
+    ft_loader *l = loader;
+    pthread_mutex_lock(&l->lock);
+    l->quit = true;
+    atomic_store(&l->abandon, true);
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    for (int32_t i = 0; i < l->n_threads; i++) pthread_join(l->threads[i], NULL);
+    free(l->threads);
+    for (int32_t i = 0; l->slots && i < l->n_slots; i++) {
+        free(l->slots[i].x);
+        free(l->slots[i].labels);
+        free(l->slots[i].index);
+    }
+    free(l->slots);
+    free(l->index);
+    free(l->order);
+    ft_image_cache_free(l->sampler.cache);
+    ft_sampler_scratch_free(&l->scratch);
+    pthread_cond_destroy(&l->done);
+    pthread_cond_destroy(&l->work);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}
+
+int32_t ft_loader_batches(const ft_loader *loader) {
+    return loader->n_batches;
+}
+
+double ft_loader_waited(const ft_loader *loader) {
+    return loader->waited;
+}
+
+ft_err ft_loader_start(ft_loader *loader, int64_t epoch, int32_t first_batch) {
+    ft_loader *l = loader;
+    const ft_loader_options *o = &l->sampler.options;
+    FT_REQUIRE(first_batch >= 0 && first_batch <= l->n_batches, USAGE,
+               "the epoch cannot begin at batch %d; it has %d batches", first_batch, l->n_batches);
+    pthread_mutex_lock(&l->lock);
+    l->end = 0; /* nothing to claim */
+    atomic_store(&l->abandon, true);
+    while (l->n_active > 0) pthread_cond_wait(&l->done, &l->lock);
+    atomic_store(&l->abandon, false);
+    for (int32_t i = 0; i < l->n_slots; i++) l->slots[i].ready = false;
+    for (int32_t i = 0; i < l->n; i++) l->order[i] = i;
+    if (o->shuffle) {
+        ft_rng rng = ft_rng_stream(ft_rng_derive_name(o->seed, "shuffle"), (uint64_t)epoch);
+        ft_rng_shuffle(&rng, l->order, l->n);
+    }
+    l->epoch_seed = ft_augment_seed(o->seed, epoch);
+    l->claim = l->out = l->released = first_batch;
+    l->end = l->n_batches;
+    l->waited = 0;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    return FT_OK;
+}
+
+/* Takes batch l->out, filled by a worker or here. */
+static slot *take_slot(ft_loader *l) {
+    slot *s = &l->slots[l->out % l->n_slots];
+    double before = seconds();
+    pthread_mutex_lock(&l->lock);
+    if (l->released < l->out) { /* the caller is done with the previous batch */
+        l->released = l->out;
+        pthread_cond_signal(&l->work);
+    }
+    if (l->n_threads == 0) {
+        l->claim++;
+        fill_batch(l, &l->scratch, l->out);
+        s->ready = true;
+    }
+    while (!s->ready) pthread_cond_wait(&l->done, &l->lock);
+    s->ready = false;
+    l->out++;
+    pthread_mutex_unlock(&l->lock);
+    l->waited += seconds() - before;
+    return s;
+}
+
+ft_err ft_loader_next(ft_loader *loader, ft_batch *b) {
+    *b = (ft_batch){0};
+    if (loader->out >= loader->end) return FT_OK;
+    slot *s = take_slot(loader);
+    if (s->err != FT_OK) return ft_err_set(s->err, "%s", s->message);
+    *b = (ft_batch){.n = s->n, .x = s->x, .labels = s->labels, .index = s->index};
+    return FT_OK;
+}
