@@ -1,0 +1,17 @@
+/* metrics.json: every number of ft_metrics under scikit-learn's name, in a form that reads back exactly. */
+#ifndef FACET_EVAL_METRICS_JSON_H
+#define FACET_EVAL_METRICS_JSON_H
+
+#include "eval/metrics.h"
+
+/* Writes (replaces, atomically) the file at path:
+ *   {"split": str, "n": int, "loss": x, "accuracy": x, ..., "confusion": [[int]],
+ *    "per_class": [{"name", "support", "precision", "recall", "f1", "roc_auc", "average_precision"}],
+ *    "undefined": {"roc_auc_ovr_macro": reason, "per_class[3].precision": reason, ...}}
+ * An undefined number is null and has its reason in "undefined"; numbers that do not apply are left out.
+ * names: (m->k) class names; split: what was evaluated ("test"); loss: the mean training loss on it, NaN when
+ * not computed. FT_E_IO, FT_E_MEMORY: the file is as it was. */
+ft_err ft_metrics_json_write(const char *path, const ft_metrics *m, const char *const *names,
+                             const char *split, double loss);
+
+#endif

@@ -1,0 +1,36 @@
+/* report.html: the result of a training or evaluation as one self-contained page (no script, nothing
+ * fetched). */
+#ifndef FACET_EVAL_REPORT_H
+#define FACET_EVAL_REPORT_H
+
+#include "eval/history.h"
+#include "eval/metrics.h"
+
+/* All that the page shows. Everything is borrowed; text is UTF-8 and escaped by the writer. A text that is
+ * NULL is left out. */
+typedef struct ft_report {
+    const char *title; /* the run's name */
+    const char *split; /* what was evaluated: "test" */
+
+    const ft_metrics *metrics;
+    double loss;                    /* NaN when not computed */
+    const char *const *class_names; /* (k) */
+
+    const float *prob;        /* (n, k), what the metrics were computed from */
+    const int32_t *label;     /* (n) */
+    const char *const *paths; /* (n) */
+
+    const ft_history_row *history; /* (n_history); none: no training curves */
+    int64_t n_history;
+
+    const char *model;       /* architecture or model file */
+    const char *version;     /* of Facet */
+    const char *fingerprint; /* of the data */
+    const char *seed, *date;
+    const char *config; /* the effective configuration, shown as it is */
+} ft_report;
+
+/* Writes (replaces, atomically) the page. FT_E_IO, FT_E_MEMORY: the file is as it was. */
+ft_err ft_report_write(const char *path, const ft_report *r);
+
+#endif

@@ -1,0 +1,15 @@
+/* The result of an evaluation as text for a terminal, at most 79 columns wide. */
+#ifndef FACET_EVAL_TERMINAL_H
+#define FACET_EVAL_TERMINAL_H
+
+#include "eval/metrics.h"
+
+#include <stdio.h>
+
+/* Prints the headline numbers and a table of the classes to f: all of them in their order, or with more than
+ * 20 the 20 of lowest F1. names: (m->k); split: what was evaluated; loss: NaN when not computed. "-" stands
+ * for an undefined number, with the reason below. FT_E_MEMORY: only the headline was printed. */
+ft_err ft_metrics_print(FILE *f, const ft_metrics *m, const char *const *names, const char *split,
+                        double loss);
+
+#endif
