@@ -4,8 +4,8 @@
  *     y = gamma * xhat + beta,  xhat = (x - mean) * r,  r = 1 / sqrt(variance + epsilon)
  *
  *     dgamma = sum dy * xhat,  dbeta = sum dy
- *     dx     = gamma * r * (dy - dbeta / N - xhat * dgamma / N)       training: mean and variance of the N
- * rows dx     = gamma * r * dy                                        otherwise: the moving ones
+ *     dx = gamma * r * (dy - dbeta / N - xhat * dgamma / N)     training: mean, variance of the N rows
+ *     dx = gamma * r * dy                                       otherwise: the moving ones
  *
  * Backward reads x, gamma, and what forward saved: mean and r by channel. The variance is the biased one, as
  * in Keras 3.
@@ -118,7 +118,8 @@ static void merge_moments(void *ctx, int64_t block, int32_t thread) {
     }
     ft_real *saved = w->call->saved;
     for (int32_t k = 0; k < n; k++) {
-        double variance = m2[k] / (double)w->rows, r = inverse_deviation(w->call, variance);
+        /* A single row is its own mean: y is beta whatever x is, which r = 0 says without rounding. */
+        double variance = m2[k] / (double)w->rows, r = w->rows > 1 ? inverse_deviation(w->call, variance) : 0;
         fold(w->call, first + k, mean[k], r, &w->a[first + k], &w->d[first + k]);
         update_moving(w->call, first + k, mean[k], variance, w->rows);
         if (!saved) continue;

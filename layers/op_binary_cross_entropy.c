@@ -61,6 +61,7 @@ static const ft_case cases[] = {
     /* class numbers of two classes: 0, 1 and, ignored, -1 */
     {"some ignored", .in = {{19, 1, 1, 2}, {19, 1, 1, 2}}, .fill = {FT_FILL_NORMAL, FT_FILL_CLASS}},
     {"one label, batch 1", .in = {{1, 1, 1, 1}, {1, 1, 1, 1}}, .fill = {FT_FILL_NORMAL, FT_FILL_BINARY}},
+    {"inference", .in = {{7, 1, 1, 2}, {7, 1, 1, 2}}, .fill = {FT_FILL_NORMAL, FT_FILL_CLASS}, .infer = true},
     {"two chunks", .in = {{33, 1, 1, 1000}, {33, 1, 1, 1000}}, .fill = {FT_FILL_NORMAL, FT_FILL_BINARY},
      .large = true},
     {0},

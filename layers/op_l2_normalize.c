@@ -62,6 +62,7 @@ static const ft_case cases[] = {
     {"48 channels, pixels", .in = {{2, 3, 5, 48}}},
     {"3 channels, batch 1", .in = {{1, 1, 1, 3}}},
     {"one channel", .in = {{4, 2, 1, 1}}},
+    {"inference", .in = {{5, 1, 1, 33}}, .infer = true},
     {"two chunks", .in = {{19, 1, 1, 1024}}, .large = true},
     {0},
 };

@@ -154,6 +154,8 @@ static const ft_case cases[] = {
      .args = SMOOTHING(0.1), .fill = {FT_FILL_NORMAL, FT_FILL_SIMPLEX, FT_FILL_POSITIVE}},
     {"batch 1, two classes", .in = {{1, 1, 1, 2}, {1, 1, 1, 1}}, .args = SMOOTHING(0),
      .fill = {FT_FILL_NORMAL, FT_FILL_CLASS}},
+    {"inference", .in = {{9, 1, 1, 5}, {9, 1, 1, 1}}, .args = SMOOTHING(0.1),
+     .fill = {FT_FILL_NORMAL, FT_FILL_CLASS}, .infer = true},
     {"ImageNet", .in = {{48, 1, 1, 1000}, {48, 1, 1, 1}}, .args = SMOOTHING(0.1),
      .fill = {FT_FILL_NORMAL, FT_FILL_CLASS}, .large = true},
     {0},

@@ -160,7 +160,7 @@ ft_val ft_apply(ft_graph *g, const ft_op *op, const char *name, const void *args
     if (node_exists(g, nd.name)) return ft_graph_fail(g, nd.name, "there is already a node of that name");
     bool batched = false;
     for (int32_t i = 0; i < n_in; i++) {
-        if (in[i].id == 0 || in[i].id >= g->n_values)
+        if (in[i].id == 0 || (i == 0 && in[i].id < 0) || in[i].id >= g->n_values)
             return ft_graph_fail(g, nd.name, "input %d of %s is not a value of this graph", i, op->name);
         nd.in[i] = in[i];
         if (in[i].id > 0) batched |= g->values[in[i].id].batched;

@@ -11,7 +11,8 @@
 
 #define DECLARE(isa)                                    \
     extern const ft_conv_kernels ft_conv_kernels_##isa; \
-    extern const ft_row_kernels ft_row_kernels_##isa;
+    extern const ft_row_kernels ft_row_kernels_##isa;   \
+    extern const ft_peak_kernels ft_peak_kernels_##isa;
 FT_ISAS(DECLARE)
 
 static bool has_base(void) {
@@ -33,8 +34,9 @@ static const struct isa {
     bool (*has)(void);
     const ft_conv_kernels *conv;
     const ft_row_kernels *row;
+    const ft_peak_kernels *peak;
 } isas[] = {
-#define ROW(isa) {#isa, has_##isa, &ft_conv_kernels_##isa, &ft_row_kernels_##isa},
+#define ROW(isa) {#isa, has_##isa, &ft_conv_kernels_##isa, &ft_row_kernels_##isa, &ft_peak_kernels_##isa},
     FT_ISAS(ROW)};
 enum { N_ISAS = sizeof isas / sizeof isas[0] };
 
@@ -62,6 +64,9 @@ const ft_conv_kernels *ft_conv_kernels_get(void) {
 }
 const ft_row_kernels *ft_row_kernels_get(void) {
     return current()->row;
+}
+const ft_peak_kernels *ft_peak_kernels_get(void) {
+    return current()->peak;
 }
 const char *ft_isa(void) {
     return current()->name;

@@ -92,6 +92,17 @@ typedef struct ft_row_kernels {
 } ft_row_kernels;
 const ft_row_kernels *ft_row_kernels_get(void);
 
+/* ---- the processor's limit: kern_peak.c
+ * -------------------------------------------------------------------------------------- */
+
+typedef struct ft_peak_kernels {
+    int32_t flops; /* operations in a round */
+    /* That many rounds of s = s*a + b; the result means nothing but must be used. 0 < a < 1 keeps it finite.
+     */
+    ft_real (*chains)(int64_t rounds, ft_real a, ft_real b);
+} ft_peak_kernels;
+const ft_peak_kernels *ft_peak_kernels_get(void);
+
 /* ---- choice
  * --------------------------------------------------------------------------------------------------- */
 

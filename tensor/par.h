@@ -1,4 +1,4 @@
-/* Threads. The only place with OpenMP in it is par.c.
+/* Threads. The only parallel region is in par.c (blas.c keeps OpenBLAS from opening its own).
  *
  * Work is cut into chunks whose number depends on shapes, never on the number of threads, and partial results
  * are added in the order of the chunks, so every result has the same bits for any number of threads.

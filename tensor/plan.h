@@ -30,8 +30,8 @@ typedef struct ft_plan_spec {
 ft_err ft_compile(ft_graph *g, const ft_plan_spec *spec, ft_plan **out);
 void ft_plan_free(ft_plan *p);
 
-/* The memory of an input to fill (it keeps its contents over runs), or of an output or loss to read after a run, for n samples
- * (n <= batch). */
+/* The memory of an input to fill (it keeps its contents over runs), or of an output or loss to read after a
+ * run, for n samples (n <= batch). */
 ft_view ft_plan_value(const ft_plan *p, ft_val v, int32_t n);
 /* The gradient of a trainable parameter, shape of the parameter, contiguous; NULL when none is wanted. */
 ft_real *ft_plan_grad(const ft_plan *p, const ft_param *param);

@@ -147,7 +147,8 @@ static ft_err place_values(ft_plan *p) {
         if (nd->op->flags & FT_CONCAT) alias_concat(p, nd);
         if (nd->op->inplace) alias_inplace(p, nd);
     }
-    for (int32_t v = 1; v < g->n_values; v++) /* inputs keep what the caller filled in, for a second run on the same */
+    for (int32_t v = 1; v < g->n_values;
+         v++) /* inputs keep what the caller filled in, for a second run on the same */
         if (g->values[v].input >= 0 && last_read(p, v) != NEVER) FT_TRY(settle(p, v, 0, p->n_steps));
     return FT_OK;
 }
