@@ -1,0 +1,28 @@
+#!/bin/sh
+# Installs what the tests need, builds, and runs everything: the release build with warnings as errors, then the same tests under
+# AddressSanitizer and UndefinedBehaviorSanitizer, then a build with Clang. `--quick`: the release build alone.
+set -eu
+cd "$(dirname "$0")/.."
+
+tools/install_packages.sh --tests
+jobs=$(nproc)
+# Threads that wait sleep instead of spinning: the tests run side by side.
+export OMP_WAIT_POLICY=passive
+
+suite() { # NAME CMAKE_OPTION...
+    name=$1
+    shift
+    echo "== $name"
+    cmake -S . -B "build-$name" -DFACET_WERROR=ON "$@" >/dev/null
+    cmake --build "build-$name" -j "$jobs" >/dev/null
+    ctest --test-dir "build-$name" -j "$jobs" --output-on-failure
+}
+
+suite release
+[ "${1:-}" = "--quick" ] && exit 0
+ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    suite sanitize -DFACET_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Release
+echo "== clang"
+cmake -S . -B build-clang -DFACET_WERROR=ON -DCMAKE_C_COMPILER=clang >/dev/null
+cmake --build build-clang -j "$jobs" >/dev/null
+ctest --test-dir build-clang -j "$jobs" --output-on-failure -R '^(plan|golden|checkpoint)$'

@@ -1,0 +1,582 @@
+/* The planner: whatever it shares, aliases, folds or leaves out, a plan gives what an isolated plan gives.
+ * Built twice: in double also the gradients of whole networks, against central differences.
+ */
+#include "layers/layers.h"
+#include "tensor/kernels.h"
+#include "tensor/par.h"
+#include "tensor/rng.h"
+#include "tests/plan_dag.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS = sizeof(ft_real) == 8 ? 6 : 20, DAGS_A_ROUND = 20 };
+static const bool in_double = sizeof(ft_real) == 8;
+static const double rounding = sizeof(ft_real) == 8 ? 1e-13 : 1e-5;
+
+/* ---- random networks
+ * ------------------------------------------------------------------------------------------ */
+
+typedef void dag_check(dag *d, int32_t batch);
+
+static void for_dags(int round, dag_check *check) {
+    ft_threads_set(1); /* these networks are too small for more; check_threads has its own numbers */
+    for (int i = 0; i < DAGS_A_ROUND; i++) {
+        dag d;
+        dag_make(&d, (uint64_t)(round * DAGS_A_ROUND + i));
+        check(&d, 2 + i % 4);
+        dag_free(&d);
+    }
+}
+
+/* Folding may round otherwise than the steps it replaces; without it not one bit may differ. */
+static double allowed(const ft_plan *p) {
+    return ft_plan_get_stats(p).folded > 0 ? 10 * rounding : 0;
+}
+
+static void check_sharing(dag *d, int32_t batch) {
+    ft_plan *shared = dag_compile(d, batch, true, false), *isolated = dag_compile(d, batch, true, true);
+    dag_record want = dag_run(d, isolated, batch, true), first = dag_run(d, shared, batch, true);
+    ck_assert_int_eq(ft_plan_get_stats(isolated).folded, 0);
+    dag_expect(d, "again", dag_run(d, shared, batch, true), &first, 0);
+    dag_expect(d, "isolated again", dag_run(d, isolated, batch, true), &want, 0);
+    dag_expect(d, "shared memory", first, &want, allowed(shared));
+    dag_record_free(&want);
+    ft_plan_free(shared);
+    ft_plan_free(isolated);
+}
+
+/* A few samples in a plan for more, after a run that filled it, are as in a plan made for them. */
+static void check_partial(dag *d, int32_t batch) {
+    ft_plan *large = dag_compile(d, batch, true, false);
+    dag_record full = dag_run(d, large, batch, true);
+    for (int32_t n = 1; n < batch; n++) {
+        ft_plan *exact = dag_compile(d, n, true, false);
+        dag_record want = dag_run(d, exact, n, true);
+        dag_expect(d, "part of a batch", dag_run(d, large, n, true), &want, 0);
+        dag_record_free(&want);
+        ft_plan_free(exact);
+    }
+    dag_expect(d, "the full batch after a part", dag_run(d, large, batch, true), &full, 0);
+    dag_record_free(&full);
+    ft_plan_free(large);
+}
+
+static dag_record gradients_of(dag *d, ft_plan *p, int32_t batch, uint64_t seed, bool accumulate) {
+    dag_feed(d, p, batch, seed);
+    ft_plan_forward(p, batch, seed);
+    ft_plan_backward(p, (ft_real)0.5, accumulate);
+    return dag_gradients(d, p);
+}
+
+static void check_accumulation(dag *d, int32_t batch) {
+    ft_plan *p = dag_compile(d, batch, true, false);
+    dag_reset(d);
+    dag_record a = gradients_of(d, p, batch, 11, false), b = gradients_of(d, p, batch, 12, false);
+    dag_record again = gradients_of(d, p, batch, 11, false), both = gradients_of(d, p, batch, 12, true);
+    dag_expect(d, "the first of two", again, &a, 0);
+    for (int64_t i = 0; i < both.n_numbers; i++) {
+        double x = (double)a.numbers[i], y = (double)b.numbers[i], sum = (double)both.numbers[i];
+        ck_assert_msg(fabs(sum - (x + y)) <= rounding * (1 + fabs(x) + fabs(y)),
+                      "network %d: %g + %g is accumulated to %g", (int)d->seed, x, y, sum);
+    }
+    dag_record_free(&a);
+    dag_record_free(&b);
+    dag_record_free(&both);
+    ft_plan_free(p);
+}
+
+/* A step moves no weight and no frozen statistic; frozen parameters get no gradient. */
+static void check_frozen(dag *d, int32_t batch) {
+    ft_plan *p = dag_compile(d, batch, true, false);
+    dag_record after = dag_run(d, p, batch, true);
+    dag_reset(d);
+    const dag_part *part = after.parts + after.n_parts - ft_graph_n_params(d->g);
+    for (int32_t i = 0; i < ft_graph_n_params(d->g); i++, part++) {
+        const ft_param *param = ft_graph_param(d->g, i);
+        bool trainable = param->flags & FT_TRAINABLE;
+        if (param->frozen || !trainable) ck_assert_ptr_null(ft_plan_grad(p, param));
+        bool same = memcmp(after.numbers + part->at, param->p, (size_t)part->n * sizeof(ft_real)) == 0;
+        ck_assert_msg(same || !(trainable || param->frozen), "network %d: the step has changed %s",
+                      (int)d->seed, param->name);
+    }
+    dag_record_free(&after);
+    ft_plan_free(p);
+}
+
+static void check_inference(dag *d, int32_t batch) {
+    ft_plan *folded = dag_compile(d, batch, false, false), *plain = dag_compile(d, batch, false, true);
+    ck_assert_int_eq(ft_plan_get_stats(folded).backward_steps, 0);
+    for (int32_t n = batch; n > 0; n -= 2) {
+        dag_record want = dag_run(d, plain, n, false);
+        dag_expect(d, "inference", dag_run(d, folded, n, false), &want, rounding);
+        dag_record_free(&want);
+    }
+    ft_plan_free(folded);
+    ft_plan_free(plain);
+}
+
+static void check_threads(dag *d, int32_t batch) {
+    ft_plan *p = dag_compile(d, batch, true, false);
+    ft_threads_set(1);
+    dag_record one = dag_run(d, p, batch, true);
+    for (int32_t n = 2; n <= 3; n++) {
+        ft_threads_set(n);
+        dag_expect(d, n == 2 ? "2 threads" : "3 threads", dag_run(d, p, batch, true), &one, 0);
+    }
+    ft_threads_set(0);
+    dag_record_free(&one);
+    ft_plan_free(p);
+}
+
+#define DAG_TEST(name)                 \
+    START_TEST(name) {                 \
+        for_dags(_i, check_##name);    \
+    }                                  \
+    END_TEST
+DAG_TEST(sharing)
+DAG_TEST(partial)
+DAG_TEST(accumulation)
+DAG_TEST(frozen)
+DAG_TEST(inference)
+DAG_TEST(threads)
+
+/* The networks that the tests above are about do have in them what these are to find. */
+START_TEST(random_networks_are_varied) {
+    int32_t folded = 0, folded_in_training = 0, with_frozen = 0, saved = 0, without_gradient = 0;
+    for (int i = 0; i < ROUNDS * DAGS_A_ROUND; i++) {
+        dag d;
+        dag_make(&d, (uint64_t)i);
+        ft_plan *train = dag_compile(&d, 2, true, false), *infer = dag_compile(&d, 2, false, false);
+        ft_plan_stats t = ft_plan_get_stats(train), f = ft_plan_get_stats(infer);
+        folded += f.folded > 0;
+        folded_in_training += t.folded > 0;
+        saved += t.arena_bytes < t.naive_bytes;
+        without_gradient += t.backward_steps == 0;
+        bool any = false;
+        for (int32_t k = 0; k < ft_graph_n_params(d.g); k++) any |= ft_graph_param(d.g, k)->frozen;
+        with_frozen += any;
+        ck_assert(t.arena_bytes <= t.naive_bytes && f.arena_bytes <= f.naive_bytes);
+        ft_plan_free(train);
+        ft_plan_free(infer);
+        dag_free(&d);
+    }
+    const int n = ROUNDS * DAGS_A_ROUND;
+    ck_assert_msg(folded > n / 3 && folded_in_training > n / 20 && with_frozen > n / 6 && saved > n / 2 &&
+                      without_gradient < n / 10,
+                  "%d fold, %d in training, %d have a frozen part, %d share memory, %d have no gradient",
+                  folded, folded_in_training, with_frozen, saved, without_gradient);
+}
+END_TEST
+
+/* ---- whole networks
+ * ------------------------------------------------------------------------------------------- */
+
+START_TEST(inception_mini_shares_and_threads) {
+    ck_assert_int_eq(ft_isa_set(ft_isa_available(_i)), FT_OK);
+    dag d;
+    dag_make_net(&d, "inception_mini", 28, 0.3f, 5);
+    check_sharing(&d, 3);
+    check_threads(&d, 3);
+    check_partial(&d, 3);
+    check_inference(&d, 3);
+    ft_graph_freeze(d.g, ft_graph_find(d.g, "mixed2"));
+    check_sharing(&d, 3);
+    check_frozen(&d, 3);
+    dag_free(&d);
+}
+END_TEST
+
+START_TEST(inception_v3_arena) {
+    dag d;
+    dag_make_net(&d, "inception_v3", 139, 0.2f, 5);
+    for (int training = 0; training < 2; training++) {
+        ft_plan *p = dag_compile(&d, 2, training, false);
+        ft_plan_stats s = ft_plan_get_stats(p);
+        size_t shared = s.arena_bytes - s.prepared_bytes, naive = s.naive_bytes - s.prepared_bytes;
+        ck_assert_msg(s.arena_bytes > s.prepared_bytes && shared < naive * (training ? 7 : 3) / 10,
+                      "arena %zu, naive %zu, of these prepared weights %zu", s.arena_bytes, s.naive_bytes,
+                      s.prepared_bytes);
+        ck_assert_int_eq(s.folded, training ? 0 : 2 * 94);
+        ft_plan_free(p);
+    }
+    dag_free(&d);
+}
+END_TEST
+
+/* The loss along w + t * direction, with the batch statistics of training. */
+typedef struct probe {
+    dag *d;
+    ft_plan *p;
+    int32_t batch;
+    ft_param *param;
+    double *start, *direction;
+    int64_t n;
+} probe;
+
+static double loss_at(probe *q, double t) {
+    for (int64_t i = 0; i < q->n; i++) q->param->p[i] = (ft_real)(q->start[i] + t * q->direction[i]);
+    ft_graph_touch(q->d->g);
+    ft_plan_forward(q->p, q->batch, q->d->seed);
+    double sum = 0;
+    for (int32_t i = 0; i < q->d->n_losses; i++)
+        sum += (double)q->d->weights[i] * (double)*ft_plan_value(q->p, q->d->losses[i], q->batch).p;
+    return sum;
+}
+
+static double norm_of(const double *x, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+/* Along the gradient plus a random direction as long: a part that is missing from the gradient would show,
+ * and so would one too many. */
+static void check_param_gradient(probe *q, const ft_real *gradient, double eps, double tolerance) {
+    ft_rng r = ft_rng_stream(ft_rng_derive_name(q->d->seed, q->param->name), 3);
+    double *g = calloc((size_t)q->n, sizeof *g), *random = calloc((size_t)q->n, sizeof *random);
+    ck_assert(g && random);
+    for (int64_t i = 0; i < q->n; i++) {
+        g[i] = (double)gradient[i];
+        random[i] = ft_rng_normal(&r);
+        q->start[i] = (double)q->param->p[i];
+    }
+    double g_norm = norm_of(g, q->n), random_norm = norm_of(random, q->n), along = 0;
+    ck_assert_msg(g_norm > 1e-7, "%s has the gradient 0", q->param->name);
+    for (int64_t i = 0; i < q->n; i++) {
+        q->direction[i] = g[i] / g_norm + random[i] / random_norm;
+        along += q->direction[i] * g[i];
+    }
+    double difference = (loss_at(q, eps) - loss_at(q, -eps)) / (2 * eps);
+    loss_at(q, 0);
+    double noise = 4e-15 / eps; /* of the losses, near 1, when subtracted */
+    ck_assert_msg(fabs(difference - along) <= tolerance * g_norm + noise,
+                  "%s: the slope is %.10g, by the gradient %.10g", q->param->name, difference, along);
+    free(g);
+    free(random);
+}
+
+static void check_gradients(dag *d, int32_t batch, double eps, double tolerance) {
+    ft_plan *p = dag_compile(d, batch, true, false);
+    dag_record full = dag_run(d, p, batch, true);
+    dag_record_free(&full);
+    int32_t checked = 0;
+    for (int32_t i = 0; i < ft_graph_n_params(d->g); i++) {
+        ft_param *param = ft_graph_param(d->g, i);
+        int64_t n = ft_shape_size(param->shape);
+        if (!(param->flags & FT_TRAINABLE)) continue;
+        probe q = {.d = d, .p = p, .batch = batch, .param = param, .n = n};
+        q.start = calloc((size_t)n, sizeof *q.start);
+        q.direction = calloc((size_t)n, sizeof *q.direction);
+        ck_assert(q.start && q.direction && ft_plan_grad(p, param));
+        check_param_gradient(&q, ft_plan_grad(p, param), eps, tolerance);
+        free(q.start);
+        free(q.direction);
+        checked++;
+    }
+    ck_assert_int_gt(checked, 10);
+    ft_plan_free(p);
+}
+
+START_TEST(gradients_of_inception_mini) {
+    if (!in_double) return;
+    dag d;
+    dag_make_net(&d, "inception_mini", 28, 0.3f, 6);
+    check_gradients(&d, 3, 1e-8, 1e-4); /* eps so small because of the kinks of ReLU and max pooling */
+    dag_free(&d);
+}
+END_TEST
+
+/* No kinks: every op but ReLU, leaky ReLU and max pooling; strides, groups, dilation, two losses. */
+static void make_smooth(dag *d) {
+    *d = (dag){.seed = 8, .n_losses = 3, .weights = {1, (ft_real)0.5, (ft_real)0.25}};
+    ck_assert_int_eq(ft_graph_new(&d->g), FT_OK);
+    ft_graph *g = d->g;
+    d->image = ft_input(g, "image", (ft_shape){1, 9, 11, 3});
+    d->labels = ft_input(g, "labels", (ft_shape){1, 1, 1, 1});
+    d->numbers = ft_input(g, "numbers", (ft_shape){1, 1, 1, DAG_NUMBERS});
+    d->flags = ft_input(g, "flags", (ft_shape){1, 1, 1, DAG_NUMBERS});
+    ft_val x = ft_conv2d(g, d->image, &(ft_conv){.filters = 8, .k = {3, 3}, .stride = {2, 1}});
+    x = ft_tanh(g, ft_batchnorm(g, x, &(ft_norm){.scale = true}), NULL);
+    ft_val a = ft_conv2d(g, x, &(ft_conv){.filters = 6, .k = {3, 2}, .groups = 2, .bias = true});
+    ft_val b = ft_conv2d(g, x, &(ft_conv){.filters = 16, .k = {3, 3}, .groups = 8, .dilation = {1, 2}});
+    b = ft_sigmoid(g, ft_batchnorm(g, b, NULL), NULL);
+    ft_val c = ft_avgpool(g, x, &(ft_pool){.k = {3, 3}, .stride = {1, 1}});
+    x = ft_concat(g, 4, (ft_val[]){a, b, c, x}, NULL);
+    ft_val s = ft_dense(g, ft_global_avgpool(g, x, NULL), &(ft_dense_options){.units = 38});
+    x = ft_mul_channel(g, x, ft_sigmoid(g, s, NULL), NULL);
+    ft_val y = ft_conv2d(g, x, &(ft_conv){.filters = 5, .k = {2, 3}, .stride = {2, 3}});
+    y = ft_batchnorm(g, y, &(ft_norm){.no_center = true, .scale = true, .unbiased = true});
+    y = ft_add(g, y, ft_tanh(g, y, NULL), NULL);
+    y = ft_dropout(g, ft_flatten(g, y, NULL), 0.25f, NULL);
+    ft_val logits = ft_dense(g, y, &(ft_dense_options){.units = DAG_CLASSES});
+    ft_val numbers = ft_dense(g, y, &(ft_dense_options){.units = DAG_NUMBERS, .no_bias = true});
+    ft_val flags = ft_dense(g, ft_global_avgpool(g, x, NULL), &(ft_dense_options){.units = DAG_NUMBERS});
+    d->losses[0] =
+        ft_softmax_cross_entropy(g, logits, d->labels, &(ft_softmax_ce_options){.label_smoothing = 0.125f});
+    d->losses[1] = ft_mean_squared_error(g, ft_l2_normalize(g, numbers, NULL), d->numbers, NULL);
+    d->losses[2] = ft_binary_cross_entropy(g, flags, d->flags, NULL);
+    ck_assert_msg(ft_graph_status(g) == FT_OK, "%s", ft_err_message());
+}
+
+START_TEST(gradients_of_a_smooth_network) {
+    if (!in_double) return;
+    dag d;
+    make_smooth(&d);
+    check_gradients(&d, 4, 1e-5, 1e-6);
+    ft_graph_freeze(d.g, ft_graph_find(d.g, "batch_normalization_1"));
+    ft_plan *p = dag_compile(&d, 4, true, false);
+    ck_assert_ptr_null(ft_plan_grad(p, ft_graph_find_param(d.g, "conv2d_1/kernel")));
+    ck_assert_ptr_nonnull(ft_plan_grad(p, ft_graph_find_param(d.g, "conv2d_2/kernel")));
+    ft_plan_free(p);
+    dag_free(&d);
+}
+END_TEST
+
+/* ---- what is refused
+ * ------------------------------------------------------------------------------------------ */
+
+typedef struct small {
+    ft_graph *g;
+    ft_val x, labels, logits, loss;
+} small;
+
+static small make_small(void) {
+    small s;
+    ck_assert_int_eq(ft_graph_new(&s.g), FT_OK);
+    s.x = ft_input(s.g, "image", (ft_shape){1, 6, 5, 2});
+    s.labels = ft_input(s.g, "labels", (ft_shape){1, 1, 1, 1});
+    ft_val y = ft_relu(s.g, ft_conv2d(s.g, s.x, &(ft_conv){.filters = 4, .k = {3, 3}}), NULL);
+    y = ft_global_avgpool(s.g, y, NULL);
+    s.logits = ft_dense(s.g, y, &(ft_dense_options){.name = "predictions", .units = 3});
+    s.loss = ft_softmax_cross_entropy(s.g, s.logits, s.labels, NULL);
+    ck_assert_int_eq(ft_graph_status(s.g), FT_OK);
+    return s;
+}
+
+static ft_plan_spec training_of(const small *s) {
+    return (ft_plan_spec){
+        .batch = 2, .training = true, .n_losses = 1, .losses = {s->loss}, .loss_weights = {1}};
+}
+
+static void expect_refusal(ft_graph *g, const ft_plan_spec *spec, const char *name, const char *why) {
+    ft_plan *p = (ft_plan *)&p; /* anything but NULL */
+    ft_err e = ft_compile(g, spec, &p);
+    ck_assert_msg(e == FT_E_GRAPH && p == NULL, "'%s' was not refused", why);
+    ck_assert_msg(strstr(ft_err_message(), name) && strstr(ft_err_message(), why), "'%s' has no '%s' or '%s'",
+                  ft_err_message(), name, why);
+}
+
+START_TEST(builders_are_sticky) {
+    small s = make_small();
+    ft_val bad = ft_conv2d(
+        s.g, s.x, &(ft_conv){.name = "too_large", .filters = 2, .k = {7, 7}, .padding = FT_PAD_VALID});
+    ck_assert_int_eq(bad.id, 0);
+    char first[600];
+    ck_assert_int_ne(ft_graph_status(s.g), FT_OK);
+    snprintf(first, sizeof first, "%s", ft_err_message());
+    ft_val after = ft_relu(s.g, bad, "after"), other = ft_add(s.g, s.x, s.logits, "other");
+    ck_assert(after.id == 0 && other.id == 0);
+    ck_assert_int_eq(ft_softmax_cross_entropy(s.g, after, s.labels, NULL).id, 0);
+    ft_plan_spec spec = training_of(&s);
+    expect_refusal(s.g, &spec, "too_large", "does not fit");
+    ck_assert_str_eq(ft_err_message(), first);
+    ft_graph_free(s.g);
+}
+END_TEST
+
+/* Each builder that poisons a graph, and what its message must name. */
+static void poison(small *s, int which, const char **name, const char **why) {
+    ft_graph *g = s->g;
+    *name = "n1";
+    switch (which) {
+    case 0:
+        *why = "already a node";
+        ft_relu(g, s->x, "n1");
+        ft_relu(g, s->x, "n1");
+        break;
+    case 1:
+        *why = "already a parameter";
+        *name = "p1";
+        ft_param_add(g, "p1", (ft_shape){1, 1, 1, 2}, (ft_init){0}, 0);
+        ft_param_add(g, "p1", (ft_shape){1, 1, 1, 2}, (ft_init){0}, 0);
+        break;
+    case 2:
+        *why = "same shape";
+        ft_add(g, s->x, s->logits, "n1");
+        break;
+    case 3:
+        *why = "not a value";
+        ft_relu(g, (ft_val){9999}, "n1");
+        break;
+    case 4:
+        *why = "no output 1";
+        *name = "predictions";
+        ft_output(g, s->logits, 1);
+        break;
+    case 5:
+        *why = "positive";
+        ft_input(g, "n1", (ft_shape){1, 0, 3, 1});
+        break;
+    case 6:
+        *why = "dropout rate";
+        ft_dropout(g, s->x, 1, "n1");
+        break;
+    case 7:
+        *why = "vectors";
+        ft_dense(g, s->x, &(ft_dense_options){.name = "n1", .units = 2});
+        break;
+    default:
+        *why = NULL;
+    }
+}
+
+START_TEST(builders_say_what_is_wrong) {
+    for (int which = 0;; which++) {
+        small s = make_small();
+        const char *name, *why;
+        poison(&s, which, &name, &why);
+        ft_plan_spec spec = training_of(&s);
+        if (why) expect_refusal(s.g, &spec, name, why);
+        ft_graph_free(s.g);
+        if (!why) break;
+    }
+}
+END_TEST
+
+static ft_real loss_of(small *s, ft_plan *p) {
+    ft_graph_init(s->g, 4);
+    ft_view x = ft_plan_value(p, s->x, 2), labels = ft_plan_value(p, s->labels, 2);
+    for (int64_t i = 0; i < ft_rows(&x) * x.c; i++) x.p[i] = (ft_real)sin((double)i);
+    labels.p[0] = 1;
+    labels.p[1] = 2;
+    ft_plan_forward(p, 2, 1);
+    ft_plan_backward(p, 1, false);
+    return *ft_plan_value(p, s->loss, 2).p;
+}
+
+/* A refused plan changes nothing: the graph still compiles and gives what it gave. */
+START_TEST(bad_plans_are_refused) {
+    small s = make_small();
+    ft_plan_spec good = training_of(&s), bad;
+    ft_plan *p;
+    ck_assert_int_eq(ft_compile(s.g, &good, &p), FT_OK);
+    ft_real before = loss_of(&s, p);
+    ft_plan_free(p);
+#define REFUSED(name, why, ...)                  \
+    do {                                         \
+        bad = good;                              \
+        __VA_ARGS__;                             \
+        expect_refusal(s.g, &bad, (name), why);  \
+    } while (0)
+    ft_val nothing = {0}, late = {9999};
+    REFUSED("predictions", "is not a loss", bad.losses[0] = s.logits);
+    REFUSED("loss 0", "not a value", bad.losses[0] = nothing);
+    REFUSED("loss 0", "not a value", bad.losses[0] = late);
+    REFUSED("loss 0", "not a value", bad.losses[0] = s.x);
+    REFUSED("softmax_cross_entropy_1", "twice", bad.n_losses = 2; bad.losses[1] = s.loss);
+    REFUSED("8", "losses", bad.n_losses = FT_MAX_LOSSES + 1);
+    REFUSED("needs a loss", "training", bad.n_losses = 0; bad.n_outputs = 1; bad.outputs = &s.logits);
+    REFUSED("at least one", "output", bad.n_losses = 0; bad.training = false);
+    REFUSED("output 0", "not a value", bad.n_outputs = 1; bad.outputs = &late);
+    REFUSED("output 0", "not a value", bad.n_outputs = 1; bad.outputs = &nothing);
+    REFUSED("batch", "not 0", bad.batch = 0);
+#undef REFUSED
+    ck_assert_int_eq(ft_graph_status(s.g), FT_OK);
+    ck_assert_int_eq(ft_compile(s.g, &good, &p), FT_OK);
+    ck_assert_msg(loss_of(&s, p) == before, "the loss was %g, now %g", (double)before,
+                  (double)loss_of(&s, p));
+    ft_plan_free(p);
+    ft_graph_free(s.g);
+}
+END_TEST
+
+/* An op without a gradient may be used where nothing before it trains. */
+START_TEST(op_without_gradient) {
+    small s = make_small();
+    ft_val relu = ft_graph_find(s.g, "relu_1");
+    ft_op one_way = *ft_graph_node(s.g, 1).op;
+    ck_assert_str_eq(one_way.name, "relu");
+    one_way.name = "one_way";
+    one_way.backward = NULL;
+    ft_val x = ft_apply(s.g, &one_way, NULL, NULL, 1, &relu);
+    x = ft_dense(s.g, ft_global_avgpool(s.g, x, NULL), &(ft_dense_options){.units = 3});
+    ft_plan_spec spec = training_of(&s);
+    spec.losses[0] = ft_softmax_cross_entropy(s.g, x, s.labels, NULL);
+    expect_refusal(s.g, &spec, "one_way_1", "no gradient");
+    ft_graph_freeze(s.g, relu);
+    ft_plan *p;
+    ck_assert_msg(ft_compile(s.g, &spec, &p) == FT_OK, "%s", ft_err_message());
+    ck_assert_ptr_nonnull(ft_plan_grad(p, ft_graph_find_param(s.g, "dense_1/kernel")));
+    ft_plan_free(p);
+    ft_graph_freeze(s.g, FT_NONE);
+    expect_refusal(s.g, &spec, "one_way_1", "no gradient");
+    spec.training = false;
+    ck_assert_int_eq(ft_compile(s.g, &spec, &p), FT_OK);
+    ft_plan_free(p);
+    ft_graph_free(s.g);
+}
+END_TEST
+
+/* Plans of one graph see the same parameters; what they prepared of them follows ft_graph_touch. */
+START_TEST(plans_share_parameters) {
+    small s = make_small();
+    ft_plan_spec spec = {.batch = 1, .n_outputs = 1, .outputs = &s.logits};
+    ft_plan *a, *b;
+    ck_assert_int_eq(ft_compile(s.g, &spec, &a), FT_OK);
+    ck_assert_int_eq(ft_compile(s.g, &spec, &b), FT_OK);
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        ft_real got[2][3];
+        ft_graph_init(s.g, seed);
+        for (int k = 0; k < 2; k++) {
+            ft_plan *p = k ? b : a;
+            ft_view x = ft_plan_value(p, s.x, 1);
+            for (int64_t i = 0; i < ft_rows(&x) * x.c; i++) x.p[i] = (ft_real)sin((double)i);
+            ft_plan_forward(p, 1, 0);
+            memcpy(got[k], ft_plan_value(p, s.logits, 1).p, sizeof got[k]);
+        }
+        ck_assert_mem_eq(got[0], got[1], sizeof got[0]);
+    }
+    ft_plan_free(a);
+    ft_plan_free(b);
+    ft_graph_free(s.g);
+}
+END_TEST
+
+static Suite *suite(void) {
+    Suite *s = suite_create(in_double ? "plan64" : "plan");
+    const TTest *dags[] = {sharing, partial, accumulation, frozen, inference, threads};
+    TCase *t = tcase_create("random networks");
+    tcase_set_timeout(t, 120);
+    for (size_t i = 0; i < sizeof dags / sizeof *dags; i++) tcase_add_loop_test(t, dags[i], 0, ROUNDS);
+    tcase_add_test(t, random_networks_are_varied);
+    suite_add_tcase(s, t);
+    t = tcase_create("networks");
+    tcase_set_timeout(t, 240);
+    int n_isas = 0;
+    while (ft_isa_available(n_isas)) n_isas++;
+    tcase_add_loop_test(t, inception_mini_shares_and_threads, 0, n_isas);
+    tcase_add_test(t, inception_v3_arena);
+    tcase_add_test(t, gradients_of_inception_mini);
+    tcase_add_test(t, gradients_of_a_smooth_network);
+    suite_add_tcase(s, t);
+    t = tcase_create("refusals");
+    tcase_add_test(t, builders_are_sticky);
+    tcase_add_test(t, builders_say_what_is_wrong);
+    tcase_add_test(t, bad_plans_are_refused);
+    tcase_add_test(t, op_without_gradient);
+    tcase_add_test(t, plans_share_parameters);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void) {
+    SRunner *runner = srunner_create(suite());
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

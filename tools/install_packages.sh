@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs the Debian packages that are missing: those to build and use Facet, and with --tests those of the tests.
+# Needs to be root or to have sudo only when something is missing.
+set -eu
+
+packages="gcc libc6-dev make cmake pkg-config libopenblas-openmp-dev libhdf5-dev libyaml-dev libjpeg-dev libspng-dev
+zlib1g-dev libjansson-dev libxxhash-dev dataset-fashion-mnist"
+if [ "${1:-}" = "--tests" ]; then
+    packages="$packages git check clang libclang-rt-dev libomp-dev clang-format"
+fi
+
+missing=""
+for package in $packages; do
+    case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)" in
+        *"ok installed") ;;
+        *) missing="$missing $package" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "These packages are missing and installing them needs root:$missing" >&2; exit 5; }
+    as_root="sudo"
+fi
+echo "Installing:$missing" >&2
+$as_root apt-get update -qq
+# shellcheck disable=SC2086  # a list of words on purpose
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,63 @@
+/* Writing checkpoints. */
+#include "train/checkpoint_layout.h"
+
+#include <stdlib.h>
+
+static ft_err write_model(ft_h5 *f, const ft_model *m) {
+    const int64_t version = FT_CHECKPOINT_VERSION;
+    FT_TRY(ft_h5_set_string(f, "/", "format", FT_CHECKPOINT_FORMAT));
+    FT_TRY(ft_h5_set_numbers(f, "/", "format_version", FT_H5_I64, 1, &version));
+    FT_TRY(ft_h5_set_string(f, "/", "facet_version", FACET_VERSION));
+    FT_TRY(ft_h5_set_string(f, "/", "arch", m->net->name));
+    FT_TRY(ft_h5_set_string(f, "/", "resize", ft_resize_name(m->image.resize)));
+    FT_TRY(ft_h5_set_string(f, "/", "normalize", ft_normalize_name(m->image.normalize)));
+    FT_TRY(ft_fields_write(f, "/", ft_model_fields, m));
+    if (m->config) FT_TRY(ft_h5_set_string(f, "/", "config", m->config));
+    return ft_h5_write_strings(f, "class_names", m->options.classes, (const char *const *)m->class_names);
+}
+
+static ft_err write_state(ft_h5 *f, const ft_training_state *s) {
+    const int64_t steps = ft_optim_steps(s->optim);
+    FT_TRY(ft_h5_group(f, "optimizer"));
+    FT_TRY(ft_h5_set_string(f, "optimizer", "name", ft_optim_optimizer(s->optim)->name));
+    FT_TRY(ft_h5_set_numbers(f, "optimizer", "steps", FT_H5_I64, 1, &steps));
+    if (s->ema) {
+        const int64_t updates = ft_ema_updates(s->ema);
+        FT_TRY(ft_h5_group(f, "average"));
+        FT_TRY(ft_h5_set_numbers(f, "average", "updates", FT_H5_I64, 1, &updates));
+    }
+    FT_TRY(ft_h5_group(f, "training"));
+    return ft_fields_write(f, "training", ft_progress_fields, &s->progress);
+}
+
+static ft_err write_all(ft_h5 *f, const ft_model *m, const ft_training_state *state,
+                        const ft_tensors *tensors) {
+    FT_TRY(write_model(f, m));
+    if (state) FT_TRY(write_state(f, state));
+    for (int32_t i = 0; i < tensors->n; i++) {
+        const ft_tensor *t = &tensors->at[i];
+        FT_TRY(ft_h5_write_floats(f, t->path, t->rank, t->dims, t->p));
+    }
+    return ft_h5_save(f);
+}
+
+ft_err ft_checkpoint_write(const char *path, const ft_model *m, const ft_training_state *state) {
+    FT_REQUIRE(!state || !state->ema || !ft_ema_swapped(state->ema), USAGE,
+               "cannot write '%s': the weights' average is swapped in; swap it back first", path);
+    ft_tensors tensors;
+    FT_TRY(ft_tensors_list(m, state, false, &tensors));
+    size_t bytes = 0;
+    ft_err e = FT_OK;
+    for (int32_t i = 0; e == FT_OK && i < tensors.n; i++) {
+        e = ft_tensor_check(&tensors.at[i], path, FT_E_NUMERIC);
+        bytes += (size_t)tensors.at[i].n * sizeof(float) + 512;
+    }
+    ft_h5 f;
+    if (e == FT_OK) e = ft_h5_create(&f, path, bytes);
+    if (e == FT_OK) {
+        e = write_all(&f, m, state, &tensors);
+        ft_h5_close(&f);
+    }
+    free(tensors.at);
+    return e;
+}

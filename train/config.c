@@ -1,0 +1,329 @@
+/* Values of options: text to field and back, overrides, and the rules that span several options. */
+#include "train/config.h"
+#include "optim/optim.h"
+#include "train/config_options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void store(int row, ft_config *config, const void *value, size_t bytes) {
+    memcpy((char *)config + ft_options[row].at, value, bytes);
+}
+
+static void load(int row, const ft_config *config, void *value, size_t bytes) {
+    memcpy(value, (const char *)config + ft_options[row].at, bytes);
+}
+
+/* FT_E_CONFIG: "train.batch: '0' is out of range; expected an integer >= 1". */
+static ft_err refuse(int row, const char *text, size_t len, const char *problem) {
+    char shown[FT_OPTION_SHOWN_BYTES], valid[FT_OPTION_VALID_BYTES];
+    ft_option_shown(text, len, shown);
+    ft_option_valid(row, valid);
+    FT_FAIL(CONFIG, "%s: '%s' %s; expected %s", ft_options[row].key, shown, problem, valid);
+}
+
+static size_t n_digits(const char *text) {
+    return strspn(text, "0123456789");
+}
+
+/* [-+]? [0-9]+ of YAML's core schema */
+static bool is_integer(const char *text) {
+    text += *text == '-' || *text == '+';
+    size_t n = n_digits(text);
+    return n > 0 && text[n] == '\0';
+}
+
+/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? of YAML's core schema */
+static bool is_real(const char *text) {
+    text += *text == '-' || *text == '+';
+    size_t whole = n_digits(text), fraction = 0;
+    text += whole;
+    if (*text == '.') {
+        fraction = n_digits(++text);
+        text += fraction;
+    }
+    if (whole + fraction == 0) return false;
+    if (*text == 'e' || *text == 'E') {
+        ++text;
+        text += *text == '-' || *text == '+';
+        size_t exponent = n_digits(text);
+        if (exponent == 0) return false;
+        text += exponent;
+    }
+    return *text == '\0';
+}
+
+/* .nan, -.inf and what C writes for them */
+static bool is_special(const char *text) {
+    text += *text == '-' || *text == '+';
+    text += *text == '.';
+    return strcasecmp(text, "nan") == 0 || strcasecmp(text, "inf") == 0 || strcasecmp(text, "infinity") == 0;
+}
+
+static bool is_one_of(const char *text, const char *const words[], size_t n) {
+    for (size_t i = 0; i < n; ++i)
+        if (strcmp(text, words[i]) == 0) return true;
+    return false;
+}
+
+static bool in_range(const ft_range *range, double x) {
+    return (range->low_open ? x > range->low : x >= range->low) &&
+           (range->high_open ? x < range->high : x <= range->high);
+}
+
+static ft_err parse_string(int row, const char *text, size_t len, ft_config *config) {
+    const ft_option *option = &ft_options[row];
+    FT_REQUIRE(len < option->size, CONFIG, "%s: %zu bytes are too long; expected at most %zu", option->key,
+               len, option->size - 1);
+    if (memchr(text, '\0', len)) return refuse(row, text, len, "has a zero byte");
+    for (size_t at = 0, bytes; at < len; at += bytes) {
+        bytes = ft_option_utf8_bytes(text + at, len - at);
+        if (bytes == 0) return refuse(row, text, len, "is not UTF-8");
+    }
+    char *field = (char *)config + option->at;
+    memset(field, 0, option->size);
+    memcpy(field, text, len);
+    return FT_OK;
+}
+
+static ft_err parse_bool(int row, const char *text, size_t len, ft_config *config) {
+    static const char *const yes[] = {"true", "True", "TRUE"}, *const no[] = {"false", "False", "FALSE"};
+    bool value = is_one_of(text, yes, 3);
+    if (!value && !is_one_of(text, no, 3)) return refuse(row, text, len, "is not a truth value");
+    store(row, config, &value, sizeof value);
+    return FT_OK;
+}
+
+static ft_err parse_int(int row, const char *text, size_t len, ft_config *config) {
+    if (!is_integer(text)) return refuse(row, text, len, "is not an integer");
+    errno = 0;
+    long long wide = strtoll(text, NULL, 10);
+    if (errno || wide < INT32_MIN || wide > INT32_MAX || !in_range(&ft_options[row].range, (double)wide))
+        return refuse(row, text, len, "is out of range");
+    int32_t value = (int32_t)wide;
+    store(row, config, &value, sizeof value);
+    return FT_OK;
+}
+
+static ft_err parse_uint(int row, const char *text, size_t len, ft_config *config) {
+    if (!is_integer(text)) return refuse(row, text, len, "is not an integer");
+    errno = 0;
+    uint64_t value = strtoull(text, NULL, 10); /* which would wrap a negative number round */
+    if (errno || (*text == '-' && value != 0)) return refuse(row, text, len, "is out of range");
+    store(row, config, &value, sizeof value);
+    return FT_OK;
+}
+
+static ft_err parse_real(int row, const char *text, size_t len, ft_config *config) {
+    const ft_option *option = &ft_options[row];
+    double value = FT_CONFIG_AUTO;
+    if (option->type == FT_OPTION_REAL || strcmp(text, "auto") != 0) {
+        if (is_special(text)) return refuse(row, text, len, "is not a finite number");
+        if (!is_real(text)) return refuse(row, text, len, "is not a number");
+        errno = 0;
+        value = strtod(text, NULL);
+        /* no range admits an infinity; ERANGE also marks a subnormal number, which is as good as any */
+        if ((errno == ERANGE && value == 0) || !in_range(&option->range, value))
+            return refuse(row, text, len, "is out of range");
+    }
+    store(row, config, &value, sizeof value);
+    return FT_OK;
+}
+
+static ft_err parse_choice(int row, const char *text, size_t len, ft_config *config) {
+    for (const ft_choice *c = ft_options[row].choices; c->name; ++c) {
+        if (strcmp(text, c->name) != 0) continue;
+        store(row, config, &c->value, sizeof c->value);
+        return FT_OK;
+    }
+    return refuse(row, text, len, "is not a choice");
+}
+
+ft_err ft_option_parse(int row, const char *text, size_t len, ft_config *config) {
+    ft_option_type type = ft_options[row].type;
+    if (type == FT_OPTION_STRING || type == FT_OPTION_REQUIRED) return parse_string(row, text, len, config);
+
+    char word[FT_OPTION_SHOWN_BYTES * 2]; /* what is longer, or holds a zero byte, is no value */
+    if (len >= sizeof word || memchr(text, '\0', len)) return refuse(row, text, len, "is not a value");
+    memcpy(word, text, len);
+    word[len] = '\0';
+    switch (type) {
+    case FT_OPTION_BOOL:
+        return parse_bool(row, word, len, config);
+    case FT_OPTION_INT:
+        return parse_int(row, word, len, config);
+    case FT_OPTION_UINT:
+        return parse_uint(row, word, len, config);
+    case FT_OPTION_CHOICE:
+        return parse_choice(row, word, len, config);
+    default:
+        return parse_real(row, word, len, config);
+    }
+}
+
+/* Digits enough to read x back. A point always precedes the exponent: YAML 1.1 readers take 1e-05 for text.
+ */
+static void real_text(double x, char text[FT_OPTION_TEXT_BYTES]) {
+    for (int digits = 15; digits <= 17; ++digits) {
+        snprintf(text, FT_OPTION_TEXT_BYTES, "%.*g", digits, x);
+        if (strtod(text, NULL) == x) break;
+    }
+    char *exponent = strchr(text, 'e');
+    if (exponent && !strchr(text, '.')) {
+        memmove(exponent + 2, exponent, strlen(exponent) + 1);
+        memcpy(exponent, ".0", 2);
+    }
+}
+
+/* NULL when value is none of the row's choices. */
+static const char *choice_name(int row, int value) {
+    for (const ft_choice *c = ft_options[row].choices; c->name; ++c)
+        if (c->value == value) return c->name;
+    return NULL;
+}
+
+void ft_option_text(int row, const ft_config *config, char text[FT_OPTION_TEXT_BYTES]) {
+    const ft_option *option = &ft_options[row];
+    bool truth;
+    int32_t integer;
+    uint64_t natural;
+    double real;
+    int chosen;
+    text[0] = '\0';
+    switch (option->type) {
+    case FT_OPTION_SECTION:
+        break;
+    case FT_OPTION_BOOL:
+        load(row, config, &truth, sizeof truth);
+        snprintf(text, FT_OPTION_TEXT_BYTES, "%s", truth ? "true" : "false");
+        break;
+    case FT_OPTION_INT:
+        load(row, config, &integer, sizeof integer);
+        snprintf(text, FT_OPTION_TEXT_BYTES, "%lld", (long long)integer);
+        break;
+    case FT_OPTION_UINT:
+        load(row, config, &natural, sizeof natural);
+        snprintf(text, FT_OPTION_TEXT_BYTES, "%llu", (unsigned long long)natural);
+        break;
+    case FT_OPTION_REAL:
+    case FT_OPTION_AUTO:
+        load(row, config, &real, sizeof real);
+        if (option->type == FT_OPTION_AUTO && real == FT_CONFIG_AUTO)
+            snprintf(text, FT_OPTION_TEXT_BYTES, "auto");
+        else
+            real_text(real, text);
+        break;
+    case FT_OPTION_CHOICE:
+        load(row, config, &chosen, sizeof chosen);
+        if (choice_name(row, chosen)) snprintf(text, FT_OPTION_TEXT_BYTES, "%s", choice_name(row, chosen));
+        break;
+    case FT_OPTION_STRING:
+    case FT_OPTION_REQUIRED:
+        snprintf(text, FT_OPTION_TEXT_BYTES, "%s", (const char *)config + option->at);
+        break;
+    }
+}
+
+void ft_config_defaults(ft_config *config) {
+    memset(config, 0, sizeof *config);
+    for (int row = 0; row < ft_options_count; ++row) {
+        if (ft_options[row].type == FT_OPTION_SECTION) continue;
+        ft_err e = ft_option_parse(row, ft_options[row].usual, strlen(ft_options[row].usual), config);
+        assert(e == FT_OK && "a default that its own row refuses");
+        (void)e;
+    }
+}
+
+ft_err ft_config_set(ft_config *config, const char *assignment) {
+    const char *equals = strchr(assignment, '=');
+    char shown[FT_OPTION_SHOWN_BYTES];
+    FT_REQUIRE(equals && equals != assignment, CONFIG,
+               "'%s' is not an assignment; write key=value, as train.batch=64",
+               ft_option_shown(assignment, strlen(assignment), shown));
+    int row = FT_OPTION_ROOT;
+    for (const char *part = assignment; part < equals;) {
+        size_t len = strcspn(part, ".=");
+        int child = ft_option_child(row, part, len);
+        if (child < 0) return ft_option_unknown(row, part, len);
+        row = child;
+        part += len;
+        if (*part == '.' && ++part == equals) return ft_option_unknown(row, part, 0);
+    }
+    const ft_option *option = &ft_options[row];
+    if (option->type == FT_OPTION_SECTION) {
+        FT_REQUIRE(option->usual, CONFIG, "%s is a section; set one of its options, as %s=...", option->key,
+                   ft_options[ft_option_next_child(row, row)].key);
+        row = ft_option_child(row, option->usual, strlen(option->usual));
+    }
+    return ft_option_parse(row, equals + 1, strlen(equals + 1), config);
+}
+
+static ft_err check_data(const ft_config *config) {
+    double sum = config->data.split.train + config->data.split.val + config->data.split.test;
+    FT_REQUIRE(
+        fabs(sum - 1) <= 1e-6, CONFIG,
+        "data.split: train %g + val %g + test %g is %.9g, but the fractions must sum to 1; set all three",
+        config->data.split.train, config->data.split.val, config->data.split.test, sum);
+    FT_REQUIRE(
+        config->data.augment.pad == 0 || config->data.augment.crop == FT_CONFIG_CROP_RANDOM, CONFIG,
+        "data.augment.pad: %d pixels of padding serve a random crop only; set data.augment.crop to random",
+        (int)config->data.augment.pad);
+    return FT_OK;
+}
+
+static ft_err check_train(const ft_config *config) {
+    bool validates = config->data.split.val > 0;
+    FT_REQUIRE(validates || config->train.early_stop.monitor == FT_CONFIG_MONITOR_NONE, CONFIG,
+               "train.early_stop.monitor watches the validation split, but data.split.val is 0");
+    FT_REQUIRE(validates || config->train.schedule.name != FT_CONFIG_SCHEDULE_PLATEAU, CONFIG,
+               "train.schedule.name: plateau watches the validation split, but data.split.val is 0");
+    FT_REQUIRE(config->train.schedule.warmup_epochs < config->train.epochs, CONFIG,
+               "train.schedule.warmup_epochs: %g epochs of warm-up leave nothing of train.epochs (%d)",
+               config->train.schedule.warmup_epochs, (int)config->train.epochs);
+    FT_REQUIRE(!config->train.schedule.staircase ||
+                   config->train.schedule.name == FT_CONFIG_SCHEDULE_EXPONENTIAL,
+               CONFIG, "train.schedule.staircase applies to train.schedule.name: exponential only");
+    FT_REQUIRE(!config->train.optimizer.nesterov ||
+                   (config->train.optimizer.name == FT_CONFIG_OPTIMIZER_SGD &&
+                    config->train.optimizer.momentum > 0),
+               CONFIG, "train.optimizer.nesterov needs train.optimizer.name: sgd and a momentum above 0");
+    ft_config resolved = *config;
+    ft_config_resolve(&resolved);
+    FT_REQUIRE(
+        config->train.schedule.final_lr <= resolved.train.optimizer.lr, CONFIG,
+        "train.schedule.final_lr: %g is above the learning rate it is to end at, train.optimizer.lr (%g)",
+        config->train.schedule.final_lr, resolved.train.optimizer.lr);
+    return FT_OK;
+}
+
+ft_err ft_config_check(const ft_config *config) {
+    for (int row = 0; row < ft_options_count; ++row)
+        if (ft_options[row].type == FT_OPTION_REQUIRED)
+            FT_REQUIRE(((const char *)config)[ft_options[row].at] != '\0', CONFIG,
+                       "%s is required and not set; put it in the file or give --set %s=...",
+                       ft_options[row].key, ft_options[row].key);
+    FT_TRY(check_data(config));
+    return check_train(config);
+}
+
+const char *ft_config_choice(const ft_config *config, const char *key) {
+    int row = 0, chosen;
+    while (row < ft_options_count && strcmp(ft_options[row].key, key) != 0) ++row;
+    if (row == ft_options_count || ft_options[row].type != FT_OPTION_CHOICE) return NULL;
+    load(row, config, &chosen, sizeof chosen);
+    return choice_name(row, chosen);
+}
+
+void ft_config_resolve(ft_config *config) {
+    const ft_optimizer *chosen = ft_optimizer_find(ft_config_choice(config, "train.optimizer.name"));
+    assert(chosen && "an optimiser of the option table that optim/ lacks");
+    const ft_hyper *own = &chosen->defaults;
+    if (config->train.optimizer.lr == FT_CONFIG_AUTO) config->train.optimizer.lr = own->lr;
+    if (config->train.optimizer.epsilon == FT_CONFIG_AUTO) config->train.optimizer.epsilon = own->epsilon;
+    if (config->train.optimizer.weight_decay == FT_CONFIG_AUTO)
+        config->train.optimizer.weight_decay = own->weight_decay;
+}

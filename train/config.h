@@ -1,0 +1,195 @@
+/* The configuration of a training run: a plain struct, read from YAML, checked, and written back.
+ *
+ * One table (config_options.c) holds every option: its key, type, range, default and one line of
+ * documentation. The reader, the overrides, the checks, the help, the reference page and the writer all walk
+ * that table, so an option is added with one field here and one row there. The key path of an option is its
+ * path in the struct: "train.optimizer.lr" is config.train.optimizer.lr.
+ *
+ * The file is a small, strict part of YAML 1.2 (core schema): one document of nested mappings with scalar
+ * values. A truth value is true or false (yes, no, on, off are refused), a number is plain decimal ("1e-3",
+ * "1.", "42"), and NaN, infinities, aliases, anchors, tags, merge keys and further documents are refused.
+ * Relative paths are relative to the current directory, not to the file. Numbers take the form of the "C"
+ * locale, so LC_NUMERIC must be "C" (what a program starts with) while these functions run.
+ *
+ * Every function that fails leaves the ft_config it was to change untouched. Nothing here keeps global state.
+ */
+#ifndef FACET_TRAIN_CONFIG_H
+#define FACET_TRAIN_CONFIG_H
+
+#include "tensor/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+    FT_CONFIG_PATH_BYTES = 4096,   /* of a path, the closing zero included */
+    FT_CONFIG_NAME_BYTES = 128,    /* of a network's or node's name, the closing zero included */
+    FT_CONFIG_FILE_BYTES = 1 << 20 /* the largest file accepted */
+};
+
+typedef enum { FT_CONFIG_SPLIT_STRATIFIED } ft_config_split_by;
+typedef enum {
+    FT_CONFIG_NORMALIZE_UNIT,
+    FT_CONFIG_NORMALIZE_INCEPTION,
+    FT_CONFIG_NORMALIZE_STANDARD
+} ft_config_normalize;
+typedef enum {
+    FT_CONFIG_RESIZE_PIL,
+    FT_CONFIG_RESIZE_PIL_BICUBIC,
+    FT_CONFIG_RESIZE_TF,
+    FT_CONFIG_RESIZE_OPENCV
+} ft_config_resize;
+typedef enum { FT_CONFIG_CROP_NONE, FT_CONFIG_CROP_RANDOM, FT_CONFIG_CROP_INCEPTION } ft_config_crop;
+typedef enum { FT_CONFIG_POOL_AVG } ft_config_pool;
+typedef enum {
+    FT_CONFIG_OPTIMIZER_SGD,
+    FT_CONFIG_OPTIMIZER_RMSPROP,
+    FT_CONFIG_OPTIMIZER_RMSPROP_TF,
+    FT_CONFIG_OPTIMIZER_ADAM,
+    FT_CONFIG_OPTIMIZER_ADAMW
+} ft_config_optimizer;
+typedef enum {
+    FT_CONFIG_SCHEDULE_CONSTANT,
+    FT_CONFIG_SCHEDULE_STEP,
+    FT_CONFIG_SCHEDULE_EXPONENTIAL,
+    FT_CONFIG_SCHEDULE_COSINE,
+    FT_CONFIG_SCHEDULE_POLYNOMIAL,
+    FT_CONFIG_SCHEDULE_PLATEAU
+} ft_config_schedule;
+typedef enum { FT_CONFIG_LOSS_SOFTMAX } ft_config_loss;
+typedef enum { FT_CONFIG_CLASS_WEIGHTS_NONE, FT_CONFIG_CLASS_WEIGHTS_BALANCED } ft_config_class_weights;
+typedef enum {
+    FT_CONFIG_MONITOR_NONE,
+    FT_CONFIG_MONITOR_VAL_LOSS,
+    FT_CONFIG_MONITOR_VAL_ACCURACY,
+    FT_CONFIG_MONITOR_VAL_F1,
+    FT_CONFIG_MONITOR_VAL_RECALL,
+    FT_CONFIG_MONITOR_VAL_AUC
+} ft_config_monitor;
+
+/* What a real option holds while its value is "auto"; ft_config_resolve replaces it. Never a legal value of
+ * its own. */
+#define FT_CONFIG_AUTO (-1.0)
+
+/* Units, ranges and defaults: ft_config_help, ft_config_reference, or the table. */
+typedef struct ft_config {
+    uint64_t seed;
+    int32_t threads;
+    char output[FT_CONFIG_PATH_BYTES];
+    struct {
+        char path[FT_CONFIG_PATH_BYTES];
+        struct {
+            double train, val, test;
+            ft_config_split_by by;
+        } split;
+        struct {
+            int32_t size, channels;
+            ft_config_normalize normalize;
+            ft_config_resize resize;
+        } image;
+        struct {
+            bool flip;
+            ft_config_crop crop;
+            int32_t pad;
+            double rotate, shift, scale;
+        } augment;
+        double center_crop;
+        int32_t workers, cache_mb;
+    } data;
+    struct {
+        char arch[FT_CONFIG_NAME_BYTES];
+        double width;
+        struct {
+            double dropout;
+            ft_config_pool pool;
+        } head;
+        bool aux_head;
+        double aux_weight;
+        struct {
+            double momentum, epsilon;
+        } bn;
+        struct {
+            char up_to[FT_CONFIG_NAME_BYTES];
+        } freeze;
+    } model;
+    struct {
+        int32_t batch, accumulate, epochs, eval_batch;
+        struct {
+            ft_config_optimizer name;
+            double lr, momentum;
+            bool nesterov;
+            double decay, epsilon, beta1, beta2, weight_decay;
+            bool decay_all;
+        } optimizer;
+        struct {
+            double norm, value;
+        } clip;
+        struct {
+            ft_config_schedule name;
+            double warmup_epochs, step_epochs, gamma;
+            bool staircase;
+            double power, final_lr;
+            int32_t patience;
+            double min_delta;
+            ft_config_monitor monitor;
+        } schedule;
+        struct {
+            ft_config_loss name;
+            double label_smoothing;
+            ft_config_class_weights class_weights;
+        } loss;
+        double ema;
+        struct {
+            ft_config_monitor monitor;
+            int32_t patience;
+            double min_delta;
+        } early_stop;
+        struct {
+            int32_t every_steps;
+            double every_minutes;
+            ft_config_monitor monitor;
+        } checkpoint;
+    } train;
+} ft_config;
+
+/* Every option at its default; bytes no option uses are zero, so equal settings are equal bytes (memcmp). */
+void ft_config_defaults(ft_config *config);
+
+/* The defaults, then what the YAML file at path says. An option is checked as it is read: unknown, duplicate,
+ * mistyped and out of range settings are FT_E_CONFIG with "path:line:column: ..." and what would have been
+ * valid. FT_E_CONFIG also for a file that cannot be opened or is over FT_CONFIG_FILE_BYTES; FT_E_IO,
+ * FT_E_MEMORY. */
+ft_err ft_config_read(const char *path, ft_config *config);
+/* The same from len bytes of text; name stands for the path in messages. An empty text is all defaults. */
+ft_err ft_config_parse(const char *text, size_t len, const char *name, ft_config *config);
+/* One override on top of what config holds, written "key=value": "train.batch=64", "train.optimizer=adamw".
+ * The value is taken as it stands, without YAML quoting; a string may be empty. FT_E_CONFIG. */
+ft_err ft_config_set(ft_config *config, const char *assignment);
+
+/* The rules no single option can break: required options are set, the split sums to 1, whatever watches a
+ * validation metric has a validation split, options that contradict each other. FT_E_CONFIG naming the keys.
+ * Call it after the last override. */
+ft_err ft_config_check(const ft_config *config);
+/* The name of a choice, as "cosine" for "train.schedule.name": what the parsers of optim/ and data/ take.
+ * NULL: key is no option with choices. */
+const char *ft_config_choice(const ft_config *config, const char *key);
+/* Replaces every "auto" by the value it stands for (the chosen optimiser's lr, epsilon and weight decay). */
+void ft_config_resolve(ft_config *config);
+
+/* The effective configuration as YAML: every key, in the table's order. ft_config_parse reads it back to the
+ * same bytes. Numbers have the fewest digits that do so. FT_E_IO when file cannot be written (flushed, not
+ * closed), FT_E_MEMORY. */
+ft_err ft_config_write(const ft_config *config, FILE *file);
+/* The same into a new zero-terminated string of *len bytes, which the caller frees; on failure both are
+ * untouched. */
+ft_err ft_config_to_text(const ft_config *config, char **text, size_t *len);
+
+/* The options of the file and of --set, for a terminal. Errors of the stream are the caller's to look at
+ * (ferror). */
+void ft_config_help(FILE *file);
+/* The reference page, in Markdown. */
+void ft_config_reference(FILE *file);
+
+#endif

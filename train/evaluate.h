@@ -1,0 +1,48 @@
+/* Evaluation: the one code path from a model and a list of samples to probabilities and metrics, for the
+ * validation numbers of training and for ft-eval alike.
+ */
+#ifndef FACET_TRAIN_EVALUATE_H
+#define FACET_TRAIN_EVALUATE_H
+
+#include "data/loader.h"
+#include "eval/metrics.h"
+#include "tensor/plan.h"
+#include "train/model.h"
+
+/* A model ready to be evaluated, again and again: an inference plan. */
+typedef struct ft_evaluator {
+    ft_model *model; /* borrowed */
+    ft_plan *plan;
+    ft_loader *loader;
+    const ft_dataset *ds; /* borrowed */
+    const int32_t *index; /* borrowed */
+    int32_t n;
+} ft_evaluator;
+
+typedef struct ft_evaluation {
+    int64_t n;
+    int32_t k;
+    float *prob;        /* (n, k) */
+    int32_t *label;     /* (n) */
+    ft_metrics metrics; /* metrics.log_loss is the validation loss: plain cross-entropy, whatever the training
+                           minimises */
+} ft_evaluation;
+
+typedef struct ft_evaluator_options {
+    int32_t batch, workers, cache_mb;
+} ft_evaluator_options;
+
+/* For the n samples of index (kept by the caller). FT_E_DATA, FT_E_CONFIG, FT_E_MEMORY; *e then needs no
+ * free. */
+ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds, const int32_t *index,
+                         int32_t n, const ft_evaluator_options *o);
+void ft_evaluator_free(ft_evaluator *e);
+
+/* Runs all samples in order with the parameters as they are now. progress (may be NULL) is told after every
+ * batch. FT_E_DATA (a bad image), FT_E_NUMERIC (a probability that is no number), FT_E_MEMORY; *out then
+ * needs no free. */
+ft_err ft_evaluator_run(ft_evaluator *e, void (*progress)(void *ctx, int64_t done, int64_t n), void *ctx,
+                        ft_evaluation *out);
+void ft_evaluation_free(ft_evaluation *ev);
+
+#endif

@@ -1,0 +1,98 @@
+#include "train/results.h"
+#include "eval/metrics_json.h"
+#include "eval/predictions.h"
+#include "eval/report.h"
+#include "train/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+ft_err ft_folder_file(char *buffer, size_t bytes, const char *folder, const char *name) {
+    int n = snprintf(buffer, bytes, "%s/%s", folder, name);
+    FT_REQUIRE(n >= 0 && (size_t)n < bytes, CONFIG, "%s: the path is too long", folder);
+    return FT_OK;
+}
+
+ft_err ft_folder_make(const char *path) {
+    char part[FT_CONFIG_PATH_BYTES];
+    FT_REQUIRE(*path && strlen(path) < sizeof part, CONFIG, "'%s' cannot be the name of a folder", path);
+    snprintf(part, sizeof part, "%s", path);
+    for (char *end = part + 1;; end++) {
+        if (*end != '/' && *end != '\0') continue;
+        char keep = *end;
+        *end = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            FT_FAIL(IO, "%s: cannot make the folder: %s", part, strerror(errno));
+        *end = keep;
+        if (keep == '\0') break;
+    }
+    struct stat st;
+    FT_REQUIRE(stat(path, &st) == 0 && S_ISDIR(st.st_mode), IO,
+               "%s: is not a folder; choose another one to write to", path);
+    return FT_OK;
+}
+
+enum { NAME_BYTES = 512 };
+
+/* The names of all samples as one allocation: n pointers, then the texts. NULL when memory is out. */
+static char **sample_names(const ft_evaluator *e) {
+    char **names = malloc((size_t)e->n * (sizeof *names + NAME_BYTES));
+    if (!names) return NULL;
+    char *text = (char *)(names + e->n);
+    for (int32_t i = 0; i < e->n; i++, text += NAME_BYTES) {
+        names[i] = text;
+        ft_dataset_name(e->ds, e->index[i], text, NAME_BYTES);
+    }
+    return names;
+}
+
+static ft_err write_report(const char *folder, const ft_results *r, const char *const *paths) {
+    const ft_model *m = r->of->model;
+    char path[FT_CONFIG_PATH_BYTES], fingerprint[32], date[64];
+    FT_TRY(ft_folder_file(path, sizeof path, folder, "report.html"));
+    snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)r->of->ds->fingerprint);
+    time_t now = time(NULL);
+    struct tm local;
+    strftime(date, sizeof date, "%Y-%m-%d %H:%M", localtime_r(&now, &local));
+    ft_history_row *rows = NULL;
+    int64_t n_rows = 0;
+    if (r->history_path) FT_TRY(ft_history_read(r->history_path, &rows, &n_rows));
+    ft_report report = {.title = r->title,
+                        .split = r->split,
+                        .metrics = &r->evaluation->metrics,
+                        .loss = r->evaluation->metrics.log_loss,
+                        .class_names = (const char *const *)m->class_names,
+                        .prob = r->evaluation->prob,
+                        .label = r->evaluation->label,
+                        .paths = paths,
+                        .history = rows,
+                        .n_history = n_rows,
+                        .model = m->net->name,
+                        .version = FACET_VERSION,
+                        .fingerprint = fingerprint,
+                        .date = date,
+                        .config = m->config};
+    ft_err e = ft_report_write(path, &report);
+    free(rows);
+    return e;
+}
+
+ft_err ft_results_write(const char *folder, const ft_results *r) {
+    const ft_evaluation *ev = r->evaluation;
+    const char *const *names = (const char *const *)r->of->model->class_names;
+    char path[FT_CONFIG_PATH_BYTES];
+    FT_TRY(ft_folder_file(path, sizeof path, folder, "metrics.json"));
+    FT_TRY(ft_metrics_json_write(path, &ev->metrics, names, r->split, ev->metrics.log_loss));
+    char **paths = sample_names(r->of);
+    FT_REQUIRE(paths, MEMORY, "no memory for the names of %d images", r->of->n);
+    ft_err e = ft_folder_file(path, sizeof path, folder, "predictions.csv");
+    if (e == FT_OK)
+        e = ft_predictions_write(path, ev->n, ev->k, (const char *const *)paths, ev->label, ev->prob, names);
+    if (e == FT_OK) e = write_report(folder, r, (const char *const *)paths);
+    free(paths);
+    return e;
+}

@@ -1,0 +1,372 @@
+#include "train/trainer.h"
+#include "eval/history.h"
+#include "eval/terminal.h"
+#include "eval/tfevents.h"
+#include "tensor/atomic_file.h"
+#include "tensor/par.h"
+#include "tensor/rng.h"
+#include "train/progress_bar.h"
+#include "train/results.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A run under way. */
+typedef struct trainer {
+    ft_run *r;
+    const ft_train_options *o;
+    char last[FT_CONFIG_PATH_BYTES], best[FT_CONFIG_PATH_BYTES], history[FT_CONFIG_PATH_BYTES],
+        config[FT_CONFIG_PATH_BYTES];
+    ft_tfevents events;
+    ft_progress_bar bar;
+    double saved_at;   /* clock of the last checkpoint */
+    double resumed_at; /* clock since which the epoch's seconds are to be counted */
+    int64_t seen,
+        right; /* images of this epoch since it was (re)started, and those classified rightly in training */
+    double lr;
+} trainer;
+
+static bool stop_wanted(const trainer *t) {
+    return t->o->stop && *t->o->stop;
+}
+
+static double seconds_in_epoch(trainer *t) {
+    double now = ft_clock();
+    t->r->state.progress.epoch_seconds += now - t->resumed_at;
+    t->resumed_at = now;
+    return t->r->state.progress.epoch_seconds;
+}
+
+static ft_err save(trainer *t) {
+    seconds_in_epoch(t);
+    FT_TRY(ft_checkpoint_write(t->last, t->r->model, &t->r->state));
+    t->saved_at = ft_clock();
+    return FT_OK;
+}
+
+/* ---- one step ---- */
+
+static void count_right(trainer *t, const ft_batch *b) {
+    ft_view logits = ft_plan_value(t->r->plan, t->r->model->out.logits, b->n);
+    for (int32_t i = 0; i < b->n; i++)
+        t->right += ft_argmax(logits.p + i * logits.ld, logits.c) == (int32_t)b->labels[i];
+    t->seen += b->n;
+}
+
+/* Forward and backward of one batch. The gradient is weighted by the batch's size where several make a step.
+ */
+static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
+    ft_run *r = t->r;
+    ft_progress *p = &r->state.progress;
+    int32_t accumulate = r->config->train.accumulate;
+    ft_view x = ft_plan_value(r->plan, r->model->input, b->n),
+            labels = ft_plan_value(r->plan, r->labels, b->n);
+    memcpy(x.p, b->x, (size_t)(ft_rows(&x) * x.c) * sizeof *x.p);
+    memcpy(labels.p, b->labels, (size_t)b->n * sizeof *labels.p);
+    uint64_t seed =
+        ft_rng_derive(ft_rng_derive_name(p->seed, "dropout"), (uint64_t)(p->step * accumulate + micro));
+    ft_plan_forward(r->plan, b->n, seed);
+    double loss = ft_plan_value(r->plan, r->loss, b->n).p[0];
+    FT_REQUIRE(isfinite(loss), NUMERIC,
+               "the loss is %f at step %lld (epoch %lld): the training diverged; lower train.optimizer.lr or "
+               "set train.clip.norm, then "
+               "start again",
+               loss, (long long)p->step + 1, (long long)p->epoch + 1);
+    ft_real share = accumulate == 1 ? 1 : (ft_real)b->n / (ft_real)r->config->train.batch;
+    ft_plan_backward(r->plan, share, micro > 0);
+    p->loss_sum += loss * b->n;
+    p->loss_images += b->n;
+    count_right(t, b);
+    return FT_OK;
+}
+
+/* One optimiser step: up to `accumulate` batches. *done: the epoch has no more batches. */
+static ft_err run_step(trainer *t, bool *done) {
+    ft_run *r = t->r;
+    ft_progress *p = &r->state.progress;
+    int32_t accumulate = r->config->train.accumulate, micro = 0;
+    int64_t images = 0;
+    for (; micro < accumulate; micro++) {
+        ft_batch b;
+        FT_TRY(ft_loader_next(r->loader, &b));
+        if (b.n == 0) break;
+        FT_TRY(run_batch(t, &b, micro));
+        images += b.n;
+    }
+    *done = micro == 0 || p->batch + micro >= r->batches;
+    if (micro == 0) return FT_OK;
+    t->lr = ft_schedule_lr(&r->schedule, r->config->train.optimizer.lr, p->step, r->steps,
+                           r->steps * r->config->train.epochs, &p->plateau);
+    double scale = accumulate == 1 ? 1 : (double)r->config->train.batch / (double)images;
+    FT_TRY(ft_optim_step(r->state.optim, (const ft_real *const *)r->grads, t->lr, scale, NULL));
+    if (r->state.ema) ft_ema_update(r->state.ema);
+    ft_graph_touch(r->model->g);
+    p->batch += micro;
+    p->step++;
+    return FT_OK;
+}
+
+static void show_progress(trainer *t) {
+    const ft_progress *p = &t->r->state.progress;
+    char text[128];
+    snprintf(text, sizeof text, "loss %.4f  accuracy %.4f", p->loss_sum / (double)p->loss_images,
+             (double)t->right / (double)t->seen);
+    ft_progress_bar_update(&t->bar, p->loss_images, t->r->split.n[FT_PART_TRAIN], text);
+}
+
+static bool checkpoint_due(const trainer *t) {
+    const ft_config *c = t->r->config;
+    int32_t every = c->train.checkpoint.every_steps;
+    double minutes = c->train.checkpoint.every_minutes;
+    return (every > 0 && t->r->state.progress.step % every == 0) ||
+           (minutes > 0 && ft_clock() - t->saved_at >= 60 * minutes);
+}
+
+/* The rest of the epoch under way. */
+static ft_err run_epoch(trainer *t) {
+    ft_run *r = t->r;
+    ft_progress *p = &r->state.progress;
+    char title[64];
+    snprintf(title, sizeof title, "epoch %lld/%d", (long long)p->epoch + 1, r->config->train.epochs);
+    ft_progress_bar_start(&t->bar, t->o->log, title, p->loss_images);
+    t->resumed_at = ft_clock();
+    t->seen = t->right = 0;
+    FT_TRY(ft_loader_start(r->loader, p->epoch, (int32_t)p->batch));
+    for (bool done = p->batch >= r->batches; !done;) {
+        ft_err e = run_step(t, &done);
+        if (e == FT_OK) show_progress(t);
+        if (e == FT_OK && stop_wanted(t)) e = FT_E_STOPPED;
+        if (e == FT_OK && !done && checkpoint_due(t)) e = save(t);
+        if (e != FT_OK) {
+            ft_progress_bar_clear(&t->bar);
+            return e;
+        }
+    }
+    ft_progress_bar_clear(&t->bar);
+    return FT_OK;
+}
+
+/* ---- the end of an epoch ---- */
+
+static double monitored(ft_config_monitor monitor, const ft_history_row *row) {
+    switch (monitor) {
+    case FT_CONFIG_MONITOR_NONE:
+        break;
+    case FT_CONFIG_MONITOR_VAL_LOSS:
+        return row->val_loss;
+    case FT_CONFIG_MONITOR_VAL_ACCURACY:
+        return row->val_accuracy;
+    case FT_CONFIG_MONITOR_VAL_F1:
+        return row->val_f1;
+    case FT_CONFIG_MONITOR_VAL_RECALL:
+        return row->val_recall;
+    case FT_CONFIG_MONITOR_VAL_AUC:
+        return row->val_auc;
+    }
+    return NAN;
+}
+
+static bool is_better(ft_config_monitor monitor, double value, double best, double min_delta) {
+    if (isnan(value)) return false;
+    if (isnan(best)) return true;
+    return monitor == FT_CONFIG_MONITOR_VAL_LOSS ? value < best - min_delta : value > best + min_delta;
+}
+
+/* Evaluation uses the average of the weights where there is one. */
+static void swap_average(trainer *t) {
+    if (!t->r->state.ema) return;
+    ft_ema_swap(t->r->state.ema);
+    ft_graph_touch(t->r->model->g);
+}
+
+static ft_err validate(trainer *t, ft_history_row *row) {
+    row->val_loss = row->val_accuracy = row->val_recall = row->val_f1 = row->val_auc = NAN;
+    if (!t->r->val.plan) return FT_OK;
+    ft_evaluation ev;
+    FT_TRY(ft_evaluator_run(&t->r->val, NULL, NULL, &ev));
+    row->val_loss = ev.metrics.log_loss;
+    row->val_accuracy = ev.metrics.accuracy;
+    row->val_recall = ev.metrics.recall_macro;
+    row->val_f1 = ev.metrics.f1_macro;
+    row->val_auc = ev.metrics.roc_auc_ovr_macro;
+    ft_evaluation_free(&ev);
+    return FT_OK;
+}
+
+/* Validates, and keeps the weights if they are the best so far (without a validation part: the latest). */
+static ft_err validate_and_keep_best(trainer *t, ft_history_row *row) {
+    ft_progress *p = &t->r->state.progress;
+    ft_config_monitor monitor = t->r->config->train.checkpoint.monitor;
+    FT_TRY(validate(t, row));
+    double value = monitored(monitor, row);
+    if (t->r->val.plan && !is_better(monitor, value, p->best, 0) && p->best_epoch >= 0) return FT_OK;
+    FT_TRY(ft_checkpoint_write(t->best, t->r->model, NULL));
+    p->best = value;
+    p->best_epoch = p->epoch;
+    return FT_OK;
+}
+
+static ft_err log_scalars(trainer *t, const ft_history_row *row) {
+#define SCALAR(name) FT_TRY(ft_tfevents_scalar(&t->events, #name, row->epoch, row->name));
+    FT_HISTORY_COLUMNS(SCALAR)
+#undef SCALAR
+    return ft_tfevents_flush(&t->events);
+}
+
+static void print_epoch(const trainer *t, const ft_history_row *row) {
+    if (!t->o->log) return;
+    fprintf(t->o->log, "epoch %lld/%d  loss %.4f", (long long)row->epoch, t->r->config->train.epochs,
+            row->train_loss);
+    if (t->r->val.plan)
+        fprintf(t->o->log, "  val_loss %.4f  val_accuracy %.4f  val_recall %.4f  val_f1 %.4f  val_auc %.4f",
+                row->val_loss, row->val_accuracy, row->val_recall, row->val_f1, row->val_auc);
+    fprintf(t->o->log, "  lr %.3g  %.1f img/s  %.1f s%s\n", row->lr, row->images_per_second, row->seconds,
+            t->r->state.progress.best_epoch == row->epoch - 1 ? "  *" : "");
+    fflush(t->o->log);
+}
+
+/* Should training end here? Remembers how long nothing improved. */
+static bool stops_early(trainer *t, const ft_history_row *row) {
+    const ft_config *c = t->r->config;
+    ft_progress *p = &t->r->state.progress;
+    if (c->train.early_stop.monitor == FT_CONFIG_MONITOR_NONE) return false;
+    double value = monitored(c->train.early_stop.monitor, row);
+    if (is_better(c->train.early_stop.monitor, value, p->stop_best, c->train.early_stop.min_delta)) {
+        p->stop_best = value;
+        p->stop_bad = 0;
+    } else
+        p->stop_bad++;
+    return p->stop_bad >= c->train.early_stop.patience;
+}
+
+static ft_err end_epoch(trainer *t) {
+    ft_run *r = t->r;
+    ft_progress *p = &r->state.progress;
+    double seconds = seconds_in_epoch(t);
+    ft_history_row row = {.epoch = p->epoch + 1,
+                          .lr = t->lr,
+                          .train_loss = p->loss_sum / (double)p->loss_images,
+                          .images_per_second = (double)p->loss_images / seconds,
+                          .seconds = seconds};
+    swap_average(t);
+    ft_err e = validate_and_keep_best(t, &row);
+    swap_average(t);
+    FT_TRY(e);
+    print_epoch(t, &row);
+    if (stops_early(t, &row) && t->o->log)
+        fprintf(t->o->log, "stopping early: %s has not improved for %d epochs\n",
+                ft_config_choice(r->config, "train.early_stop.monitor"), p->stop_bad);
+    if (r->schedule.kind == FT_SCHEDULE_PLATEAU)
+        ft_plateau_update(&p->plateau, &r->schedule, monitored(r->config->train.schedule.monitor, &row));
+    p->epoch++;
+    p->batch = p->loss_images = 0;
+    p->loss_sum = p->epoch_seconds = 0;
+    t->resumed_at = ft_clock();
+    FT_TRY(ft_history_append(t->history, &row));
+    FT_TRY(log_scalars(t, &row));
+    return save(t);
+}
+
+/* ---- the whole ---- */
+
+static bool finished(const trainer *t) {
+    const ft_config *c = t->r->config;
+    const ft_progress *p = &t->r->state.progress;
+    bool stopped =
+        c->train.early_stop.monitor != FT_CONFIG_MONITOR_NONE && p->stop_bad >= c->train.early_stop.patience;
+    return p->epoch >= c->train.epochs || stopped;
+}
+
+static ft_err write_config(const trainer *t) {
+    ft_atomic_file a;
+    FT_TRY(ft_atomic_open(&a, t->config));
+    fputs(t->r->model->config, a.stream);
+    return ft_atomic_commit(&a);
+}
+
+/* Makes the folder, or finds the run in it, and puts the run where it stopped. */
+static ft_err open_folder(trainer *t) {
+    const char *folder = t->o->folder;
+    FT_TRY(ft_folder_file(t->last, sizeof t->last, folder, "last.h5"));
+    FT_TRY(ft_folder_file(t->best, sizeof t->best, folder, "best.h5"));
+    FT_TRY(ft_folder_file(t->history, sizeof t->history, folder, "history.csv"));
+    FT_TRY(ft_folder_file(t->config, sizeof t->config, folder, "config.yaml"));
+    FT_TRY(ft_folder_make(folder));
+    bool exists = access(t->last, F_OK) == 0 || access(t->best, F_OK) == 0;
+    FT_REQUIRE(!exists || t->o->resume || t->o->overwrite, CONFIG,
+               "%s: there is a run in this folder; --resume goes on with it, --out DIR writes elsewhere, "
+               "--overwrite starts anew",
+               folder);
+    if (t->o->resume && access(t->last, F_OK) == 0) {
+        FT_TRY(ft_checkpoint_resume(t->last, t->r->model, &t->r->state));
+        const ft_progress *p = &t->r->state.progress;
+        if (t->o->log)
+            fprintf(t->o->log, "resumed  %s: epoch %lld, batch %lld, step %lld\n", t->last,
+                    (long long)p->epoch + 1, (long long)p->batch, (long long)p->step);
+    } else {
+        if (t->o->resume && t->o->log) fprintf(t->o->log, "nothing to resume in %s: starting\n", folder);
+        FT_TRY(ft_history_write(t->history, NULL, 0));
+    }
+    FT_TRY(write_config(t));
+    return ft_tfevents_open(&t->events, folder);
+}
+
+/* Evaluates the best weights on the test part, or on the validation part. */
+static ft_err final_results(trainer *t) {
+    ft_run *r = t->r;
+    const ft_config *c = r->config;
+    ft_part part = r->split.n[FT_PART_TEST] > 0 ? FT_PART_TEST : FT_PART_VAL;
+    if (r->split.n[part] == 0) return FT_OK;
+    ft_model *best = NULL;
+    ft_evaluator e = {0};
+    ft_evaluation ev = {0};
+    ft_evaluator_options o = {.batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch,
+                              .workers = c->data.workers};
+    ft_err err = ft_checkpoint_read_model(t->best, &best);
+    if (err == FT_OK) err = ft_evaluator_init(&e, best, r->ds, r->split.index[part], r->split.n[part], &o);
+    if (err == FT_OK) err = ft_evaluator_run(&e, NULL, NULL, &ev);
+    if (err == FT_OK) {
+        ft_results results = {.evaluation = &ev,
+                              .of = &e,
+                              .title = t->o->folder,
+                              .split = ft_part_name(part),
+                              .history_path = t->history};
+        err = ft_results_write(t->o->folder, &results);
+    }
+    if (err == FT_OK && t->o->results)
+        err = ft_metrics_print(t->o->results, &ev.metrics, (const char *const *)best->class_names,
+                               ft_part_name(part), ev.metrics.log_loss);
+    ft_evaluation_free(&ev);
+    ft_evaluator_free(&e);
+    ft_model_free(best);
+    return err;
+}
+
+static ft_err train(trainer *t) {
+    t->saved_at = ft_clock();
+    while (!finished(t)) {
+        ft_err e = run_epoch(t);
+        if (e == FT_OK) e = end_epoch(t);
+        if (e == FT_OK && stop_wanted(t) && !finished(t)) e = FT_E_STOPPED;
+        if (e == FT_E_STOPPED) {
+            FT_TRY(save(t));
+            FT_FAIL(STOPPED, "stopped at epoch %lld, step %lld; %s is saved, go on with --resume",
+                    (long long)t->r->state.progress.epoch + 1, (long long)t->r->state.progress.step, t->last);
+        }
+        FT_TRY(e);
+    }
+    return final_results(t);
+}
+
+ft_err ft_train_run(ft_run *r, const ft_train_options *o) {
+    trainer t = {.r = r, .o = o};
+    FT_TRY(open_folder(&t));
+    ft_err e = train(&t);
+    if (e != FT_OK) {
+        ft_tfevents_close(&t.events); /* the first error is the one to report */
+        return e;
+    }
+    return ft_tfevents_close(&t.events);
+}
