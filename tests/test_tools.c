@@ -1,5 +1,7 @@
 /* The command line, ft-model and ft-bench, run as programs. */
 #include "tests/tool_testing.h"
+#include "train/blank_model.h"
+#include "train/checkpoint.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -129,6 +131,19 @@ START_TEST(totals_come_as_json) {
 }
 END_TEST
 
+START_TEST(a_model_file_is_summarised_as_its_network) {
+    ft_model *m;
+    ck_assert(ft_blank_model("lenet", 40, 7, &m) == FT_OK);
+    ck_assert_msg(ft_checkpoint_write("m.h5", m, NULL) == FT_OK, "%s", ft_err_message());
+    ft_model_free(m);
+    char of_file[sizeof(((tool_run *)0)->out)];
+    tool_run *r = tool("ft-model summary m.h5");
+    assert_ends(r, 0);
+    memcpy(of_file, r->out, sizeof of_file);
+    ck_assert_str_eq(of_file, tool("ft-model summary lenet --size 40 --classes 7")->out);
+}
+END_TEST
+
 START_TEST(summary_refuses_what_it_cannot_show) {
     assert_fails(tool("ft-model summary incepton"), 2,
                  "there is no network 'incepton'; known: inception_mini, inception_v3, lenet");
@@ -215,6 +230,7 @@ int main(void) {
     tcase_add_test(t, a_full_disk_is_noticed);
     tcase_add_test(t, inception_v3_is_as_published);
     tcase_add_test(t, totals_come_as_json);
+    tcase_add_test(t, a_model_file_is_summarised_as_its_network);
     tcase_add_test(t, summary_refuses_what_it_cannot_show);
     tcase_add_test(t, peak_is_a_speed);
     tcase_add_test(t, model_speed_adds_up);

@@ -70,10 +70,9 @@ static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
     ft_plan_forward(r->plan, b->n, seed);
     double loss = ft_plan_value(r->plan, r->loss, b->n).p[0];
     FT_REQUIRE(isfinite(loss), NUMERIC,
-               "the loss is %f at step %lld (epoch %lld): the training diverged; lower train.optimizer.lr or "
-               "set train.clip.norm, then "
-               "start again",
-               loss, (long long)p->step + 1, (long long)p->epoch + 1);
+               "the loss is %s at step %lld (epoch %lld): the training diverged; lower "
+               "train.optimizer.lr or set train.clip.norm, then start again",
+               isnan(loss) ? "not a number" : "infinite", (long long)p->step + 1, (long long)p->epoch + 1);
     ft_real share = accumulate == 1 ? 1 : (ft_real)b->n / (ft_real)r->config->train.batch;
     ft_plan_backward(r->plan, share, micro > 0);
     p->loss_sum += loss * b->n;
