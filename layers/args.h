@@ -26,7 +26,7 @@ typedef struct ft_batchnorm_args {
 } ft_batchnorm_args;
 
 typedef struct ft_leaky_relu_args {
-    double slope; /* below 0 */
+    double slope; /* of the line for x < 0 */
 } ft_leaky_relu_args;
 
 typedef struct ft_dropout_args {

@@ -47,6 +47,8 @@ typedef struct gather_job {
     const ft_conv_kernels *kern;
     int64_t pixels, tiles, blocks;
     int32_t block_tiles, panels, groups;
+    int32_t dy_min, dy_max, dx_min, dx_max; /* of the taps, 0 included */
+    int64_t offset[FT_MAX_TAPS];            /* of a tap from its pixel, elements */
 } gather_job;
 
 /* Taps side by side in a row of an unpadded image with nothing between its pixels are one tap of more
@@ -78,22 +80,50 @@ static int64_t tile_start(const gather_job *job, int64_t i) {
     return i * job->pixels / job->tiles;
 }
 
+/* Where the window of taps lies around its pixel, and how far each tap is from it in memory. */
+static void measure_taps(gather_job *job) {
+    const ft_gather *g = &job->g;
+    for (int32_t t = 0; t < g->taps; t++) {
+        job->offset[t] = ((int64_t)g->dy[t] * g->src->w + g->dx[t]) * g->src->ld;
+        if (g->dy[t] < job->dy_min) job->dy_min = g->dy[t];
+        if (g->dy[t] > job->dy_max) job->dy_max = g->dy[t];
+        if (g->dx[t] < job->dx_min) job->dx_min = g->dx[t];
+        if (g->dx[t] > job->dx_max) job->dx_max = g->dx[t];
+    }
+}
+
+/* Pointers of one pixel, every `rows`-th of a: into the source where the tap is inside, else to the zeros. */
+static void point_pixel(const gather_job *job, int64_t image, int32_t i, int32_t j, int32_t rows,
+                        const ft_real **a) {
+    const ft_gather *g = &job->g;
+    const ft_view *s = g->src;
+    int32_t y = g->sy * i, x = g->sx * j;
+    const ft_real *at = s->p + ((image * s->h + y) * s->w + x) * s->ld + g->src_channel;
+    if (y + job->dy_min >= 0 && y + job->dy_max < s->h && x + job->dx_min >= 0 && x + job->dx_max < s->w) {
+        for (int32_t t = 0; t < g->taps; t++) a[t * rows] = at + job->offset[t];
+        return;
+    }
+    for (int32_t t = 0; t < g->taps; t++) {
+        int32_t ty = y + g->dy[t], tx = x + g->dx[t];
+        a[t * rows] = ty >= 0 && ty < s->h && tx >= 0 && tx < s->w ? at + job->offset[t] : g->zeros;
+    }
+}
+
 /* Row pointers of one tile: a[tap][row] into the source or the zeros, c[row] into the destination. */
 static void point(const gather_job *job, int64_t first, int32_t rows, const ft_real **a, ft_real **c) {
     const ft_gather *g = &job->g;
-    const ft_view *s = g->src, *d = g->dst;
+    const ft_view *d = g->dst;
+    int64_t line = first / g->gw, image = line / g->gh;
+    int32_t j = (int32_t)(first % g->gw), i = (int32_t)(line % g->gh);
     for (int32_t r = 0; r < rows; r++) {
-        int64_t pixel = first + r, line = pixel / g->gw;
-        int32_t j = (int32_t)(pixel % g->gw), i = (int32_t)(line % g->gh);
-        int64_t image = line / g->gh;
         int64_t to = (image * d->h + g->y0 + (int64_t)g->ystep * i) * d->w + g->x0 + (int64_t)g->xstep * j;
         c[r] = d->p + to * d->ld + g->dst_channel;
-        for (int32_t t = 0; t < g->taps; t++) {
-            int32_t y = g->sy * i + g->dy[t], x = g->sx * j + g->dx[t];
-            bool inside = y >= 0 && y < s->h && x >= 0 && x < s->w;
-            a[t * rows + r] =
-                inside ? s->p + ((image * s->h + y) * s->w + x) * s->ld + g->src_channel : g->zeros;
-        }
+        point_pixel(job, image, i, j, rows, a + r);
+        if (++j < g->gw) continue;
+        j = 0;
+        if (++i < g->gh) continue;
+        i = 0;
+        image++;
     }
 }
 
@@ -152,6 +182,7 @@ void ft_gather_run(const ft_gather *g) {
     job.pixels = (int64_t)g->dst->n * g->gh * g->gw;
     if (job.pixels == 0) return;
     fuse_taps(&job.g);
+    measure_taps(&job);
     int32_t pointers = (job.g.taps > 0 ? job.g.taps : 1) * job.kern->mr;
     job.block_tiles = BLOCK_POINTERS / pointers < BLOCK_TILES ? BLOCK_POINTERS / pointers : BLOCK_TILES;
     job.tiles = ft_ceil_div(job.pixels, job.kern->mr);

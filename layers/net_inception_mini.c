@@ -28,7 +28,7 @@ static ft_val halve_pool(ft_units *u, ft_val x) {
 /* Figure 5, its 5 x 5 replaced by two 3 x 3 in the third branch. */
 static ft_val block_a(ft_units *u, ft_val x, const char *name) {
     ft_val one = same(u, x, 32, 1, 1);
-    ft_val three = same(u, same(u, x, 32, 1, 1), 48, 3, 3);
+    ft_val three = same(u, same(u, x, 32, 1, 1), 32, 3, 3);
     ft_val dbl = same(u, same(u, same(u, x, 16, 1, 1), 32, 3, 3), 32, 3, 3);
     ft_val pool = same(u, ft_unit_avgpool(u, x), 16, 1, 1);
     return CONCAT(u->g, name, one, three, dbl, pool);
@@ -37,7 +37,7 @@ static ft_val block_a(ft_units *u, ft_val x, const char *name) {
 /* Figure 10. */
 static ft_val reduction(ft_units *u, ft_val x, int32_t filters, const char *name) {
     ft_val three = halve(u, x, filters);
-    ft_val dbl = halve(u, same(u, same(u, x, 32, 1, 1), 48, 3, 3), 48);
+    ft_val dbl = halve(u, same(u, same(u, x, 32, 1, 1), 32, 3, 3), 32);
     return CONCAT(u->g, name, three, dbl, halve_pool(u, x));
 }
 
@@ -64,7 +64,7 @@ static ft_net_outputs build(ft_graph *g, ft_val x, const ft_net_options *o) {
     ft_units units = {.g = g, .o = o}, *u = &units;
     ft_shape image = ft_val_shape(g, x);
     bool large = image.h >= 56 && image.w >= 56;
-    x = large ? halve(u, x, 32) : same(u, x, 32, 3, 3);
+    x = large ? halve(u, x, 16) : same(u, x, 16, 3, 3);
     x = halve_pool(u, same(u, x, 32, 3, 3));
     x = block_a(u, x, "mixed0");
     x = reduction(u, x, 64, "mixed1");

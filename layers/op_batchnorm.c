@@ -77,8 +77,7 @@ static void affine(const ft_call *call, ft_real *scale, ft_real *shift) {
     }
 }
 
-/* ---- forward
- * -------------------------------------------------------------------------------------------------- */
+/* ---- forward ---- */
 
 static void moments_chunk(void *ctx, int64_t chunk, int32_t thread) {
     const work *w = ctx;
@@ -151,8 +150,7 @@ static void forward(const ft_call *call) {
     ft_par_for(w.n_chunks, normalize_chunk, &w);
 }
 
-/* ---- backward
- * ------------------------------------------------------------------------------------------------- */
+/* ---- backward ---- */
 
 static void sums_chunk(void *ctx, int64_t chunk, int32_t thread) {
     const work *w = ctx;
@@ -222,8 +220,7 @@ static void backward(const ft_call *call) {
     if (call->din[X].p) ft_par_for(n_chunks, dx_chunk, &w);
 }
 
-/* ---- the op
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the op ---- */
 
 static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
     static const char *const names[N_INPUTS] = {"x", "gamma", "beta", "the moving mean",

@@ -72,7 +72,7 @@ static const ft_case cases[] = {
     {"1x1 map", .in = {{6, 1, 1, 48}}, .args = &half},
     {"rate 0", .in = {{2, 3, 2, 5}}, .args = &none},
     {"inference", .in = {{2, 3, 4, 7}}, .args = &half, .infer = true},
-    {"several chunks", .in = {{4, 17, 17, 99}}, .args = &fifth, .large = true},
+    {"several chunks", .in = {{4, 17, 17, 99}}, .args = &fifth},
     {0},
 };
 

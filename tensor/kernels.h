@@ -10,8 +10,7 @@
 #include "tensor/error.h"
 #include "tensor/op.h"
 
-/* ---- convolution products: kern_conv.c
- * ------------------------------------------------------------------------ */
+/* ---- convolution products: kern_conv.c ---- */
 
 enum { FT_TILE_ROWS = 14 }; /* no table's mr is larger */
 
@@ -61,8 +60,7 @@ typedef struct ft_conv_kernels {
 } ft_conv_kernels;
 const ft_conv_kernels *ft_conv_kernels_get(void);
 
-/* ---- row kernels: kern_rows.c
- * --------------------------------------------------------------------------------- */
+/* ---- row kernels: kern_rows.c ---- */
 
 /* Matrices of `rows` x c with leading dimensions; per-channel vectors have c numbers. */
 typedef struct ft_row_kernels {
@@ -92,8 +90,7 @@ typedef struct ft_row_kernels {
 } ft_row_kernels;
 const ft_row_kernels *ft_row_kernels_get(void);
 
-/* ---- the processor's limit: kern_peak.c
- * -------------------------------------------------------------------------------------- */
+/* ---- the processor's limit: kern_peak.c ---- */
 
 typedef struct ft_peak_kernels {
     int32_t flops; /* operations in a round */
@@ -103,8 +100,7 @@ typedef struct ft_peak_kernels {
 } ft_peak_kernels;
 const ft_peak_kernels *ft_peak_kernels_get(void);
 
-/* ---- choice
- * --------------------------------------------------------------------------------------------------- */
+/* ---- choice ---- */
 
 /* The instruction set in use: "base", "avx2" or "avx512". */
 const char *ft_isa(void);

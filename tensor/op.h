@@ -15,6 +15,8 @@ enum { FT_MAX_IN = 12, FT_MAX_OUT = 2, FT_CASE_IN = 6 };
 #define FT_IN(k)  (1u << (k))
 #define FT_OUT(k) (1u << (FT_MAX_IN + (k)))
 #define FT_SAVED  (1u << 31)
+/* Alone in needs[i]: input i has no gradient (labels, class weights); a trainable value there is refused. */
+#define FT_NO_GRADIENT (1u << 30)
 
 enum ft_op_flags {
     FT_LINEAR = 1,   /* linear in input 0 for fixed other inputs: the adjoint test applies   */
@@ -67,7 +69,7 @@ typedef struct ft_build {
 
 /* How the generic tests fill an input. */
 typedef enum ft_fill {
-    FT_FILL_NORMAL,   /* standard normal, at least 0.05 away from 0 and from each other: no kinks, no ties */
+    FT_FILL_NORMAL,   /* standard normal, at least 0.05 away from 0, all different: no kinks, no ties */
     FT_FILL_POSITIVE, /* uniform in [0.5, 2): variances, scales */
     FT_FILL_CLASS,    /* whole numbers in 0 .. in[0].c - 1, about one in eight of them `ignore` (-1) */
     FT_FILL_BINARY,   /* 0 or 1 */

@@ -82,9 +82,13 @@ static ft_err find_gradients(ft_plan *p) {
         FT_REQUIRE(nd->op->backward, GRAPH,
                    "%s: %s has no gradient, yet something before it is to be trained", nd->name,
                    nd->op->name);
-        for (int32_t k = 0; k < nd->n_in; k++)
-            if (nd->in[k].id > 0 && p->values[nd->in[k].id].wants)
-                p->values[nd->in[k].id].gradient = p->nodes[i].backward = true;
+        for (int32_t k = 0; k < nd->n_in; k++) {
+            if (nd->in[k].id <= 0 || !p->values[nd->in[k].id].wants) continue;
+            FT_REQUIRE(nd->op->needs[k] != FT_NO_GRADIENT, GRAPH,
+                       "%s: input %d of %s has no gradient, yet %s before it is to be trained", nd->name, k,
+                       nd->op->name, ft_val_name(p->g, nd->in[k]));
+            p->values[nd->in[k].id].gradient = p->nodes[i].backward = true;
+        }
     }
     return FT_OK;
 }

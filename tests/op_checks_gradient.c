@@ -117,8 +117,7 @@ void ft_check_gradient(const ft_job *job) {
     ft_rig_close(&r);
 }
 
-/* ---- adjoint
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- adjoint ---- */
 
 static double norm_of(const ft_real *p, int64_t n) {
     double sum = 0;

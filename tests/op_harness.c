@@ -139,8 +139,7 @@ void ft_rig_close(ft_rig *r) {
     ft_block_close(&r->prepared);
 }
 
-/* ---- calls under watch
- * ------------------------------------------------------------------------------------------ */
+/* ---- calls under watch ---- */
 
 /* Which elements a call may change. */
 typedef struct licence {
@@ -276,8 +275,7 @@ void ft_rig_poison(ft_rig *r, int i) {
     if (!(needs & FT_SAVED)) ft_block_fill_nan(&r->saved);
 }
 
-/* ---- oracles
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- oracles ---- */
 
 double *ft_oracle_out(ft_oracle *o, int k, ft_shape s) {
     o->out[k].s = s;

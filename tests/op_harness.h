@@ -35,8 +35,7 @@
 #define FT_TINY 1.2e-38
 #endif
 
-/* ---- oracles
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- oracles ---- */
 
 /* Contiguous: element (i, y, x, k) is p[((i*h + y)*w + x)*c + k]. p is NULL for an absent optional input. */
 typedef struct ft_tensor {
@@ -70,8 +69,7 @@ static inline bool ft_oracle_has(const ft_oracle *o, int i) {
     return i < o->n_in && o->in[i].p;
 }
 
-/* ---- jobs: op x case x instruction set
- * -------------------------------------------------------------------------- */
+/* ---- jobs: op x case x instruction set ---- */
 
 typedef struct ft_op_entry {
     const char *name; /* from the file name */
@@ -102,8 +100,7 @@ const ft_op_entry *ft_op_at(int i);
 void ft_job_fail(const ft_job *job, const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5), noreturn));
 
-/* ---- rig: one op with its memory, guarded on all sides
- * ---------------------------------------------------------- */
+/* ---- rig: one op with its memory, guarded on all sides ---- */
 
 typedef struct ft_layout {
     int32_t gap;   /* ld = c + gap (not of parameters), and the first element `gap` elements off alignment */
@@ -160,8 +157,7 @@ double *ft_test_normals(int64_t n, uint64_t seed);
 /* Numbers as `fill` says (tensor/op.h); classes: for FT_FILL_CLASS. To be freed. */
 double *ft_test_fill(ft_fill fill, ft_shape s, int32_t classes, uint64_t seed);
 
-/* ---- checks
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- checks ---- */
 
 void ft_check_forward(const ft_job *job);       /* against the oracle */
 void ft_check_extremes(const ft_job *job);      /* inputs huge, zero, far off, nothing but ignored labels */

@@ -69,8 +69,7 @@ void ft_oracle_dense(ft_oracle *o) {
         }
 }
 
-/* ---- pooling, which has the same windows
- * ------------------------------------------------------------------------ */
+/* ---- pooling, which has the same windows ---- */
 
 static void pool(ft_oracle *o, bool average) {
     const ft_pool_args *a = o->args;

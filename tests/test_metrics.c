@@ -24,8 +24,7 @@ static void assert_near(double got, double want, const char *where, const char *
                   got, want);
 }
 
-/* ------------------------------------------------------------------------------------------------ golden
- * problems */
+/* ---- golden problems ---- */
 
 typedef struct {
     char name[64];
@@ -135,8 +134,7 @@ START_TEST(golden) {
 }
 END_TEST
 
-/* ---------------------------------------------------------------------------------------------------- by
- * hand */
+/* ---- by hand ---- */
 
 /* The probability that a random positive scores above a random negative, equals counting half: the definition
  * of AUC. */
@@ -209,8 +207,7 @@ START_TEST(errors) {
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------------------------
- * files */
+/* ---- files ---- */
 
 static char folder[64];
 

@@ -30,11 +30,11 @@ START_TEST(op_is_testable) {
 }
 END_TEST
 
-#define CHECKS(X)                                                                                   \
-    X(forward)                                                                                      \
-    X(extremes)                                                                                     \
-    X(partial_batch) X(epilogue) X(affine) X(gradient) X(adjoint) X(beta) X(needs) X(ld) X(threads) \
-        X(sharing) X(optional)
+#define CHECKS(X)    \
+    X(forward)       \
+    X(extremes)      \
+    X(partial_batch) \
+    X(epilogue) X(affine) X(gradient) X(adjoint) X(beta) X(needs) X(ld) X(threads) X(sharing) X(optional)
 
 #define TEST_OF(check)              \
     START_TEST(check) {             \

@@ -16,8 +16,7 @@
 enum { N_PARAMS = 3, MAX_STEPS = 32, MAX_NUMBERS = 64 };
 static const double tolerance = sizeof(ft_real) == sizeof(float) ? 1e-6 : 1e-11;
 
-/* ---- golden trajectories
- * -------------------------------------------------------------------------------------- */
+/* ---- golden trajectories ---- */
 
 typedef struct golden {
     FILE *file;
@@ -116,8 +115,7 @@ START_TEST(trajectories_are_pytorchs) {
 }
 END_TEST
 
-/* ---- a larger set of parameters
- * ------------------------------------------------------------------------------- */
+/* ---- a larger set of parameters ---- */
 
 enum {
     SIZE_A = 10007,
@@ -265,8 +263,7 @@ START_TEST(a_resumed_state_goes_on_with_the_same_bits) {
 }
 END_TEST
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------------------- */
+/* ---- refusals ---- */
 
 START_TEST(a_gradient_that_is_not_finite_changes_nothing) {
     static const struct {
@@ -360,8 +357,7 @@ START_TEST(optimizers_are_found_by_name) {
 }
 END_TEST
 
-/* ---- average of the weights
- * ----------------------------------------------------------------------------------- */
+/* ---- average of the weights ---- */
 
 static ft_ema *new_average(double decay, const set *x) {
     ft_ema_array arrays[N_SET];

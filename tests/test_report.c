@@ -64,8 +64,7 @@ static void assert_content(const char *path, const char *want) {
     free(got);
 }
 
-/* ---------------------------------------------------------------------------------------------------- atomic
- * file */
+/* ---- atomic file ---- */
 
 START_TEST(atomic_replaces_or_leaves) {
     const char *path = in_folder("a.txt");
@@ -135,8 +134,7 @@ START_TEST(atomic_errors) {
 }
 END_TEST
 
-/* --------------------------------------------------------------------------------------------------------
- * history */
+/* ---- history ---- */
 
 static const ft_history_row rows[] = {{1, 0.05, 2.25, NAN, 0.5, 0.4, 1.0 / 3, NAN, 20, 61.5},
                                       {2, 4.5e-5, 1.5, 1.75, 0.625, 0.5, 0.5, 0.9, 21, 60}};
@@ -190,8 +188,7 @@ START_TEST(history_errors) {
 }
 END_TEST
 
-/* -------------------------------------------------------------------------------------------------
- * TensorBoard events */
+/* ---- TensorBoard events ---- */
 
 /* CRC-32C from its definition, bit by bit; the writer uses a table. */
 static uint32_t slow_crc(const unsigned char *p, size_t n) {
@@ -311,8 +308,7 @@ START_TEST(events_read_back) {
 }
 END_TEST
 
-/* ---------------------------------------------------------------------------------------------------------
- * report */
+/* ---- report ---- */
 
 /* Every tag is closed by its own name, in order; attributes are quoted. */
 static void assert_balanced(const char *html) {
