@@ -1,10 +1,9 @@
 /* The planner: whatever it shares, aliases, folds or leaves out, a plan gives what an isolated plan gives.
- * Built twice: in double also the gradients of whole networks, against central differences.
+ * Built twice, in float and in double. What both kinds of plan would get wrong alike is for test_gradients.
  */
 #include "layers/layers.h"
 #include "tensor/kernels.h"
 #include "tensor/par.h"
-#include "tensor/rng.h"
 #include "tests/plan_dag.h"
 
 #include <check.h>
@@ -13,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUNDS = sizeof(ft_real) == 8 ? 9 : 40, DAGS_A_ROUND = 20 };
+enum { ROUNDS = sizeof(ft_real) == 8 ? 8 : 24, DAGS_A_ROUND = 20 };
 static const bool in_double = sizeof(ft_real) == 8;
 static const double rounding = sizeof(ft_real) == 8 ? 1e-13 : 1e-5;
 
@@ -202,136 +201,6 @@ START_TEST(inception_v3_arena) {
         ck_assert_int_eq(s.folded, training ? 0 : 2 * 94);
         ft_plan_free(p);
     }
-    dag_free(&d);
-}
-END_TEST
-
-/* The loss along w + t * direction, with the batch statistics of training. */
-typedef struct probe {
-    dag *d;
-    ft_plan *p;
-    int32_t batch;
-    ft_param *param;
-    double *start, *direction;
-    int64_t n;
-} probe;
-
-static double loss_at(probe *q, double t) {
-    for (int64_t i = 0; i < q->n; i++) q->param->p[i] = (ft_real)(q->start[i] + t * q->direction[i]);
-    ft_graph_touch(q->d->g);
-    ft_plan_forward(q->p, q->batch, q->d->seed);
-    double sum = 0;
-    for (int32_t i = 0; i < q->d->n_losses; i++)
-        sum += (double)q->d->weights[i] * (double)*ft_plan_value(q->p, q->d->losses[i], q->batch).p;
-    return sum;
-}
-
-static double norm_of(const double *x, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
-    return sqrt(sum);
-}
-
-/* Along the gradient plus a random direction as long: a part that is missing from the gradient would show,
- * and so would one too many. */
-static void check_param_gradient(probe *q, const ft_real *gradient, double eps, double tolerance) {
-    ft_rng r = ft_rng_stream(ft_rng_derive_name(q->d->seed, q->param->name), 3);
-    double *g = calloc((size_t)q->n, sizeof *g), *random = calloc((size_t)q->n, sizeof *random);
-    ck_assert(g && random);
-    for (int64_t i = 0; i < q->n; i++) {
-        g[i] = (double)gradient[i];
-        random[i] = ft_rng_normal(&r);
-        q->start[i] = (double)q->param->p[i];
-    }
-    double g_norm = norm_of(g, q->n), random_norm = norm_of(random, q->n), along = 0;
-    ck_assert_msg(g_norm > 1e-7, "%s has the gradient 0", q->param->name);
-    for (int64_t i = 0; i < q->n; i++) {
-        q->direction[i] = g[i] / g_norm + random[i] / random_norm;
-        along += q->direction[i] * g[i];
-    }
-    double difference = (loss_at(q, eps) - loss_at(q, -eps)) / (2 * eps);
-    loss_at(q, 0);
-    double noise = 4e-15 / eps; /* of the losses, near 1, when subtracted */
-    ck_assert_msg(fabs(difference - along) <= tolerance * g_norm + noise,
-                  "%s: the slope is %.10g, by the gradient %.10g", q->param->name, difference, along);
-    free(g);
-    free(random);
-}
-
-static void check_gradients(dag *d, int32_t batch, double eps, double tolerance) {
-    ft_threads_set(1);
-    ft_plan *p = dag_compile(d, batch, true, false);
-    dag_record full = dag_run(d, p, batch, true);
-    dag_record_free(&full);
-    int32_t checked = 0;
-    for (int32_t i = 0; i < ft_graph_n_params(d->g); i++) {
-        ft_param *param = ft_graph_param(d->g, i);
-        int64_t n = ft_shape_size(param->shape);
-        if (!(param->flags & FT_TRAINABLE)) continue;
-        probe q = {.d = d, .p = p, .batch = batch, .param = param, .n = n};
-        q.start = calloc((size_t)n, sizeof *q.start);
-        q.direction = calloc((size_t)n, sizeof *q.direction);
-        ck_assert(q.start && q.direction && ft_plan_grad(p, param));
-        check_param_gradient(&q, ft_plan_grad(p, param), eps, tolerance);
-        free(q.start);
-        free(q.direction);
-        checked++;
-    }
-    ck_assert_int_gt(checked, 10);
-    ft_plan_free(p);
-}
-
-START_TEST(gradients_of_inception_mini) {
-    if (!in_double) return;
-    dag d;
-    dag_make_net(&d, "inception_mini", 28, 0.3f, 6);
-    check_gradients(&d, 3, 1e-8, 1e-4); /* eps so small because of the kinks of ReLU and max pooling */
-    dag_free(&d);
-}
-END_TEST
-
-/* No kinks: every op but ReLU, leaky ReLU and max pooling; strides, groups, dilation, two losses. */
-static void make_smooth(dag *d) {
-    *d = (dag){.seed = 8, .n_losses = 3, .weights = {1, (ft_real)0.5, (ft_real)0.25}};
-    ck_assert_int_eq(ft_graph_new(&d->g), FT_OK);
-    ft_graph *g = d->g;
-    d->image = ft_input(g, "image", (ft_shape){1, 9, 11, 3});
-    d->labels = ft_input(g, "labels", (ft_shape){1, 1, 1, 1});
-    d->numbers = ft_input(g, "numbers", (ft_shape){1, 1, 1, DAG_NUMBERS});
-    d->flags = ft_input(g, "flags", (ft_shape){1, 1, 1, DAG_NUMBERS});
-    ft_val x = ft_conv2d(g, d->image, &(ft_conv){.filters = 8, .k = {3, 3}, .stride = {2, 1}});
-    x = ft_tanh(g, ft_batchnorm(g, x, &(ft_norm){.scale = true}), NULL);
-    ft_val a = ft_conv2d(g, x, &(ft_conv){.filters = 6, .k = {3, 2}, .groups = 2, .bias = true});
-    ft_val b = ft_conv2d(g, x, &(ft_conv){.filters = 16, .k = {3, 3}, .groups = 8, .dilation = {1, 2}});
-    b = ft_sigmoid(g, ft_batchnorm(g, b, NULL), NULL);
-    ft_val c = ft_avgpool(g, x, &(ft_pool){.k = {3, 3}, .stride = {1, 1}});
-    x = ft_concat(g, 4, (ft_val[]){a, b, c, x}, NULL);
-    ft_val s = ft_dense(g, ft_global_avgpool(g, x, NULL), &(ft_dense_options){.units = 38});
-    x = ft_mul_channel(g, x, ft_sigmoid(g, s, NULL), NULL);
-    ft_val y = ft_conv2d(g, x, &(ft_conv){.filters = 5, .k = {2, 3}, .stride = {2, 3}});
-    y = ft_batchnorm(g, y, &(ft_norm){.no_center = true, .scale = true, .unbiased = true});
-    y = ft_add(g, y, ft_tanh(g, y, NULL), NULL);
-    y = ft_dropout(g, ft_flatten(g, y, NULL), 0.25f, NULL);
-    ft_val logits = ft_dense(g, y, &(ft_dense_options){.units = DAG_CLASSES});
-    ft_val numbers = ft_dense(g, y, &(ft_dense_options){.units = DAG_NUMBERS, .no_bias = true});
-    ft_val flags = ft_dense(g, ft_global_avgpool(g, x, NULL), &(ft_dense_options){.units = DAG_NUMBERS});
-    d->losses[0] =
-        ft_softmax_cross_entropy(g, logits, d->labels, &(ft_softmax_ce_options){.label_smoothing = 0.125f});
-    d->losses[1] = ft_mean_squared_error(g, ft_l2_normalize(g, numbers, NULL), d->numbers, NULL);
-    d->losses[2] = ft_binary_cross_entropy(g, flags, d->flags, NULL);
-    ck_assert_msg(ft_graph_status(g) == FT_OK, "%s", ft_err_message());
-}
-
-START_TEST(gradients_of_a_smooth_network) {
-    if (!in_double) return;
-    dag d;
-    make_smooth(&d);
-    check_gradients(&d, 4, 1e-5, 1e-6);
-    ft_graph_freeze(d.g, ft_graph_find(d.g, "batch_normalization_1"));
-    ft_plan *p = dag_compile(&d, 4, true, false);
-    ck_assert_ptr_null(ft_plan_grad(p, ft_graph_find_param(d.g, "conv2d_1/kernel")));
-    ck_assert_ptr_nonnull(ft_plan_grad(p, ft_graph_find_param(d.g, "conv2d_2/kernel")));
-    ft_plan_free(p);
     dag_free(&d);
 }
 END_TEST
@@ -561,8 +430,6 @@ static Suite *suite(void) {
     while (ft_isa_available(n_isas)) n_isas++;
     tcase_add_loop_test(t, inception_mini_shares_and_threads, 0, n_isas);
     tcase_add_test(t, inception_v3_arena);
-    tcase_add_test(t, gradients_of_inception_mini);
-    tcase_add_test(t, gradients_of_a_smooth_network);
     suite_add_tcase(s, t);
     t = tcase_create("refusals");
     tcase_add_test(t, builders_are_sticky);

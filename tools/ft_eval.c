@@ -6,6 +6,7 @@
 #include "train/results.h"
 #include "train/run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +82,7 @@ static ft_err report(const eval_options *o, const ft_evaluation *ev, const ft_ev
     ft_results r = {.evaluation = ev, .of = e, .title = o->model, .split = split, .history_path = history};
     FT_TRY(ft_folder_make(to));
     FT_TRY(ft_results_write(to, &r));
-    FT_TRY(ft_metrics_print(stdout, &ev->metrics, (const char *const *)e->model->class_names, split,
-                            ev->metrics.log_loss));
+    FT_TRY(ft_metrics_print(stdout, &ev->metrics, (const char *const *)e->model->class_names, split, NAN));
     fprintf(stderr, "written  %s/metrics.json, predictions.csv, report.html\n", to);
     return FT_OK;
 }

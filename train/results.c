@@ -5,6 +5,7 @@
 #include "train/config.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static ft_err write_report(const char *folder, const ft_results *r, const char *
     ft_report report = {.title = r->title,
                         .split = r->split,
                         .metrics = &r->evaluation->metrics,
-                        .loss = r->evaluation->metrics.log_loss,
+                        .loss = NAN, /* it is the log loss */
                         .class_names = (const char *const *)m->class_names,
                         .prob = r->evaluation->prob,
                         .label = r->evaluation->label,

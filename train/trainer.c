@@ -336,7 +336,7 @@ static ft_err final_results(trainer *t) {
     }
     if (err == FT_OK && t->o->results)
         err = ft_metrics_print(t->o->results, &ev.metrics, (const char *const *)best->class_names,
-                               ft_part_name(part), ev.metrics.log_loss);
+                               ft_part_name(part), NAN);
     ft_evaluation_free(&ev);
     ft_evaluator_free(&e);
     ft_model_free(best);
