@@ -36,7 +36,7 @@ void ft_progress_bar_update(ft_progress_bar *bar, int64_t done, int64_t total, c
     if (!bar->f || now - bar->drawn < (bar->terminal ? 0.1 : 60)) return;
     bar->drawn = now;
     double rate = elapsed > 0 ? (double)(done - bar->first) / elapsed : 0;
-    char left[32] = "?", line[LINE], cells[BAR + 1];
+    char left[32] = "?", line[LINE];
     if (rate > 0) eta(left, sizeof left, (double)(total - done) / rate);
     if (!bar->terminal) {
         fprintf(bar->f, "%s  %lld/%lld  %s  %.1f img/s  ETA %s\n", bar->title, (long long)done,
@@ -44,15 +44,18 @@ void ft_progress_bar_update(ft_progress_bar *bar, int64_t done, int64_t total, c
         fflush(bar->f);
         return;
     }
-    int full = total > 0 ? (int)(done * BAR / total) : 0;
-    for (int i = 0; i < BAR; i++) cells[i] = i < full ? '=' : i == full ? '>' : ' ';
-    cells[BAR] = '\0';
-    snprintf(line, sizeof line, "%s [%s] %lld/%lld  %s  %.1f img/s  ETA %s", bar->title, cells,
-             (long long)done, (long long)total, text, rate, left);
     struct winsize window;
-    size_t columns =
-        ioctl(fileno(bar->f), TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
-    if (columns < sizeof line) line[columns - 1] = '\0'; /* a wrapped line could not be redrawn */
+    int columns = ioctl(fileno(bar->f), TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
+    char numbers[LINE], cells[BAR + 1];
+    int used = snprintf(numbers, sizeof numbers, "%lld/%lld  %s  %.1f img/s  ETA %s", (long long)done,
+                        (long long)total, text, rate, left);
+    int width = columns - used - (int)strlen(bar->title) - 5; /* what the terminal has left for the bar */
+    width = width < 0 ? 0 : width > BAR ? BAR : width;
+    int full = total > 0 ? (int)(done * width / total) : 0;
+    for (int i = 0; i < width; i++) cells[i] = i < full ? '=' : i == full ? '>' : ' ';
+    cells[width] = '\0';
+    snprintf(line, sizeof line, "%s [%s] %s", bar->title, cells, numbers);
+    if (columns < LINE) line[columns - 1] = '\0'; /* a wrapped line could not be redrawn */
     fprintf(bar->f, "\r\033[K%s", line);
     fflush(bar->f);
 }

@@ -110,7 +110,7 @@ static ft_err run_step(trainer *t, bool *done) {
 static void show_progress(trainer *t) {
     const ft_progress *p = &t->r->state.progress;
     char text[128];
-    snprintf(text, sizeof text, "loss %.4f  accuracy %.4f", p->loss_sum / (double)p->loss_images,
+    snprintf(text, sizeof text, "loss %.4f  acc %.4f", p->loss_sum / (double)p->loss_images,
              (double)t->right / (double)t->seen);
     ft_progress_bar_update(&t->bar, p->loss_images, t->r->split.n[FT_PART_TRAIN], text);
 }
