@@ -46,7 +46,7 @@ void ft_progress_bar_update(ft_progress_bar *bar, int64_t done, int64_t total, c
     }
     struct winsize window;
     int columns = ioctl(fileno(bar->f), TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
-    char numbers[LINE], cells[BAR + 1];
+    char numbers[LINE / 2], cells[BAR + 1];
     int used = snprintf(numbers, sizeof numbers, "%lld/%lld  %s  %.1f img/s  ETA %s", (long long)done,
                         (long long)total, text, rate, left);
     int width = columns - used - (int)strlen(bar->title) - 5; /* what the terminal has left for the bar */
