@@ -64,22 +64,29 @@ static ft_val block_c(ft_units *u, ft_val x, const char *first, const char *seco
     return CONCAT(u->g, name, one, three, dbl, pool);
 }
 
-/* The batch-normalised auxiliary classifier on the last 17 x 17 map; its second convolution covers all that
- * the pool leaves. */
+static int32_t at_most_5(int32_t side) {
+    return side < 5 ? side : 5;
+}
+
+/* The batch-normalised auxiliary classifier on the last 17 x 17 map: its second convolution covers all that
+ * the pool leaves. Windows shrink with the map of a small image. */
 static ft_val aux_head(ft_graph *g, ft_val x, const ft_net_options *o) {
     static const ft_init small = {FT_INIT_TRUNCATED_NORMAL, 0.01}, tiny = {FT_INIT_TRUNCATED_NORMAL, 0.001};
     ft_norm norm = {.epsilon = o->bn_epsilon, .momentum = o->bn_momentum};
+    ft_shape map = ft_val_shape(g, x);
     x = ft_avgpool(g, x,
-                   &(ft_pool){.name = "aux_pool", .k = {5, 5}, .stride = {3, 3}, .padding = FT_PAD_VALID});
+                   &(ft_pool){.name = "aux_pool",
+                              .k = {at_most_5(map.h), at_most_5(map.w)},
+                              .stride = {3, 3},
+                              .padding = FT_PAD_VALID});
     x = ft_conv2d(g, x, &(ft_conv){.name = "aux_conv0", .filters = 128, .k = {1, 1}});
     norm.name = "aux_bn0";
     x = ft_relu(g, ft_batchnorm(g, x, &norm), "aux_relu0");
-    ft_shape map = ft_val_shape(g, x);
-    int32_t kh = map.h < 5 ? map.h : 5, kw = map.w < 5 ? map.w : 5;
+    map = ft_val_shape(g, x);
     x = ft_conv2d(g, x,
                   &(ft_conv){.name = "aux_conv1",
                              .filters = 768,
-                             .k = {kh, kw},
+                             .k = {at_most_5(map.h), at_most_5(map.w)},
                              .padding = FT_PAD_VALID,
                              .init = &small});
     norm.name = "aux_bn1";

@@ -60,14 +60,14 @@ static void check_dataset(hid_t f, const char *name, int rank, const hsize_t wan
 START_TEST(file_is_as_documented) {
     write_run(&round_trips[2]);
     hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    check_dataset(f, "/weights/conv2d_1/kernel", 4, (hsize_t[]){3, 3, 3, 32});
-    check_dataset(f, "/weights/batch_normalization_1/moving_mean", 1, (hsize_t[]){32});
+    check_dataset(f, "/weights/conv2d_1/kernel", 4, (hsize_t[]){3, 3, 3, 16});
+    check_dataset(f, "/weights/batch_normalization_1/moving_mean", 1, (hsize_t[]){16});
     check_dataset(f, "/average/predictions/bias", 1, (hsize_t[]){CLASSES});
     check_dataset(f, "/class_names", 1, (hsize_t[]){CLASSES});
     const ft_optimizer *o = ft_optimizer_find("rmsprop_tf");
     char slot[128];
     snprintf(slot, sizeof slot, "/optimizer/%s/conv2d_1/kernel", o->slot_names[1]);
-    check_dataset(f, slot, 4, (hsize_t[]){3, 3, 3, 32});
+    check_dataset(f, slot, 4, (hsize_t[]){3, 3, 3, 16});
     H5Fclose(f);
 }
 END_TEST

@@ -295,6 +295,14 @@ static ft_plan_stats compiled(ft_graph *g, bool training, int32_t n, const ft_va
 
 /* torchvision's head has 3,326,696 parameters with 1000 classes: gamma and beta of 128 + 768 channels. Here a
  * beta and two statistics are counted for each of them. */
+START_TEST(inception_v3_aux_head_on_a_small_image) {
+    built b = inception(75, 10, true);
+    expect_shape(b.g, ft_graph_find(b.g, "aux_conv1"), 1, 1, 768);
+    expect_shape(b.g, b.out.aux_logits, 1, 1, 10);
+    ft_graph_free(b.g);
+}
+END_TEST
+
 START_TEST(inception_v3_aux_head) {
     built b = inception(299, 1000, true), plain = inception(299, 1000, false);
     counts with = count_all(&b), without = count_all(&plain);
@@ -422,6 +430,7 @@ int main(void) {
     tcase_add_test(t, inception_v3_kernels);
     tcase_add_test(t, inception_v3_sizes);
     tcase_add_test(t, inception_v3_aux_head);
+    tcase_add_test(t, inception_v3_aux_head_on_a_small_image);
     tcase_add_test(t, inception_v3_names);
     suite_add_tcase(s, t);
     t = tcase_create("others");
