@@ -4,32 +4,18 @@
  *
  * Backward reads W for dx, x for dW, nothing for db.
  */
+#include "layers/column_sum.h"
 #include "layers/layers.h"
 #include "tensor/blas.h"
-#include "tensor/par.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { COLUMNS = 256 }; /* of db in one chunk */
 
 static void forward(const ft_call *call) {
     const ft_view *x = &call->in[0], *w = &call->in[1], *y = &call->out[0];
     const ft_real *bias = call->n_in > 2 ? call->in[2].p : NULL;
     for (int64_t r = 0; bias && r < y->n; r++) memcpy(y->p + r * y->ld, bias, (size_t)y->c * sizeof *bias);
     ft_gemm(false, false, y->n, y->c, x->c, 1, x->p, x->ld, w->p, w->ld, bias ? 1 : 0, y->p, y->ld);
-}
-
-static void bias_columns(void *ctx, int64_t chunk, int32_t thread) {
-    const ft_call *call = ctx;
-    const ft_view *dy = call->dout;
-    (void)thread;
-    int32_t first = (int32_t)chunk * COLUMNS, c = dy->c - first < COLUMNS ? dy->c - first : COLUMNS;
-    double sum[COLUMNS] = {0};
-    for (int64_t r = 0; r < dy->n; r++)
-        for (int32_t k = 0; k < c; k++) sum[k] += (double)dy->p[r * dy->ld + first + k];
-    ft_real *db = call->din[2].p + first;
-    for (int32_t k = 0; k < c; k++) db[k] = (call->beta[2] == 0 ? 0 : db[k]) + (ft_real)sum[k];
 }
 
 static void backward(const ft_call *call) {
@@ -41,11 +27,10 @@ static void backward(const ft_call *call) {
     if (dw->p)
         ft_gemm(true, false, dw->w, dw->c, dy->n, 1, x->p, x->ld, dy->p, dy->ld, call->beta[1], dw->p,
                 dw->ld);
-    if (call->n_in > 2 && call->din[2].p) ft_par_for(ft_ceil_div(dy->c, COLUMNS), bias_columns, (void *)call);
+    if (call->n_in > 2 && call->din[2].p) ft_column_sum(dy, call->din[2].p, call->beta[2], call->scratch);
 }
 
 static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
-    (void)mem;
     ft_shape x = b->in[0], w = b->n_in > 1 ? b->in[1] : (ft_shape){0};
     FT_REQUIRE(x.h == 1 && x.w == 1, GRAPH,
                "takes vectors (n, 1, 1, c), not (%d, %d, %d, %d); put a flatten or a global pool before it",
@@ -61,6 +46,7 @@ static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
                    v.h, v.w, v.c, w.n, w.h, w.w, w.c);
     }
     out[0] = (ft_shape){x.n, 1, 1, w.c};
+    mem->backward_scratch = ft_column_sum_scratch(x.n, w.c) * sizeof(ft_real);
     return FT_OK;
 }
 

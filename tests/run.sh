@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need, builds, and runs everything: the release build with warnings as errors, then the same tests under
-# AddressSanitizer and UndefinedBehaviorSanitizer, then a build with Clang. `--quick`: the release build alone.
+# Installs what the tests need, builds, and runs everything: the formatting; the release build with warnings as errors; the same
+# tests under AddressSanitizer and UndefinedBehaviorSanitizer; a build with Clang. `--quick`: the formatting and the release build.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,8 @@ suite() { # NAME CMAKE_OPTION...
     ctest --test-dir "build-$name" -j "$jobs" --output-on-failure
 }
 
+echo "== format"
+find . -path './build*' -prune -o -name '*.[ch]' -print | xargs clang-format --dry-run --Werror
 suite release -DFACET_WERROR=ON
 [ "${1:-}" = "--quick" ] && exit 0
 ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \

@@ -107,8 +107,10 @@ START_TEST(configuration_comes_back) {
         ck_assert_msg(ft_checkpoint_write(path, r.m, i % 2 ? &r.s : NULL) == FT_OK, "%s", ft_err_message());
         ck_assert_int_eq(ft_checkpoint_read_model(path, &m), FT_OK);
         ck_assert_uint_eq(m->data_fingerprint, r.m->data_fingerprint);
-        if (configs[i / 2]) ck_assert_str_eq(m->config, configs[i / 2]);
-        else ck_assert_ptr_null(m->config);
+        if (configs[i / 2])
+            ck_assert_str_eq(m->config, configs[i / 2]);
+        else
+            ck_assert_ptr_null(m->config);
         ft_model_free(m);
     }
     free(text);
