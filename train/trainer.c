@@ -25,7 +25,6 @@ typedef struct trainer {
     double resumed_at; /* clock since which the epoch's seconds are to be counted */
     int64_t seen,
         right; /* images of this epoch since it was (re)started, and those classified rightly in training */
-    double lr;
 } trainer;
 
 static bool stop_wanted(const trainer *t) {
@@ -81,6 +80,11 @@ static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
     return FT_OK;
 }
 
+static double learning_rate(const ft_run *r, int64_t step) {
+    return ft_schedule_lr(&r->schedule, r->config->train.optimizer.lr, step, r->steps,
+                          r->steps * r->config->train.epochs, &r->state.progress.plateau);
+}
+
 /* One optimiser step: up to `accumulate` batches. *done: the epoch has no more batches. */
 static ft_err run_step(trainer *t, bool *done) {
     ft_run *r = t->r;
@@ -96,10 +100,9 @@ static ft_err run_step(trainer *t, bool *done) {
     }
     *done = micro == 0 || p->batch + micro >= r->batches;
     if (micro == 0) return FT_OK;
-    t->lr = ft_schedule_lr(&r->schedule, r->config->train.optimizer.lr, p->step, r->steps,
-                           r->steps * r->config->train.epochs, &p->plateau);
+    double lr = learning_rate(r, p->step);
     double scale = accumulate == 1 ? 1 : (double)r->config->train.batch / (double)images;
-    FT_TRY(ft_optim_step(r->state.optim, (const ft_real *const *)r->grads, t->lr, scale, NULL));
+    FT_TRY(ft_optim_step(r->state.optim, (const ft_real *const *)r->grads, lr, scale, NULL));
     if (r->state.ema) ft_ema_update(r->state.ema);
     ft_graph_touch(r->model->g);
     p->batch += micro;
@@ -244,11 +247,13 @@ static ft_err end_epoch(trainer *t) {
     ft_run *r = t->r;
     ft_progress *p = &r->state.progress;
     double seconds = seconds_in_epoch(t);
-    ft_history_row row = {.epoch = p->epoch + 1,
-                          .lr = t->lr,
-                          .train_loss = p->loss_sum / (double)p->loss_images,
-                          .images_per_second = (double)p->loss_images / seconds,
-                          .seconds = seconds};
+    ft_history_row row = {
+        .epoch = p->epoch + 1,
+        .lr = learning_rate(r, p->step - 1), /* of the last step, also when it was before a resume */
+
+        .train_loss = p->loss_sum / (double)p->loss_images,
+        .images_per_second = (double)p->loss_images / seconds,
+        .seconds = seconds};
     swap_average(t);
     ft_err e = validate_and_keep_best(t, &row);
     swap_average(t);
