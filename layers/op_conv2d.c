@@ -229,67 +229,64 @@ static void backward(const ft_call *c) {
     }
 }
 
-#define WINDOW(kh, kw, sh, sw, dh, dw, ...)                       \
-    &(const ft_conv_args) {                                       \
-        .win = {kh, kw, sh, sw, dh, dw, __VA_ARGS__}, .groups = 1 \
-    }
-#define GROUPED(kh, kw, s, g, ...)                            \
-    &(const ft_conv_args) {                                   \
-        .win = {kh, kw, s, s, 1, 1, __VA_ARGS__}, .groups = g \
+/* The variadic part begins with the padding's kind. */
+#define WINDOW(a, b, c, d, e, f, g, ...)                                                                   \
+    &(const ft_conv_args) {                                                                                \
+        .win = {.kh = a, .kw = b, .sh = c, .sw = d, .dh = e, .dw = f, .padding = __VA_ARGS__}, .groups = g \
     }
 static const ft_case cases[] = {
-    {.label = "1x1", .in = {{2, 5, 7, 19}, {1, 1, 19, 33}}, .args = WINDOW(1, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+    {.label = "1x1", .in = {{2, 5, 7, 19}, {1, 1, 19, 33}}, .args = WINDOW(1, 1, 1, 1, 1, 1, 1, FT_PAD_SAME)},
     {.label = "1x1 bias one row",
      .in = {{1, 1, 1, 5}, {1, 1, 5, 3}, {1, 1, 1, 3}},
-     .args = WINDOW(1, 1, 1, 1, 1, 1, FT_PAD_VALID)},
+     .args = WINDOW(1, 1, 1, 1, 1, 1, 1, FT_PAD_VALID)},
     {.label = "3x2 same stride 2x1 bias",
      .in = {{2, 7, 6, 3}, {3, 2, 3, 17}, {1, 1, 1, 17}},
-     .args = WINDOW(3, 2, 2, 1, 1, 1, FT_PAD_SAME)},
+     .args = WINDOW(3, 2, 2, 1, 1, 1, 1, FT_PAD_SAME)},
     {.label = "3x3 same even input stride 2",
      .in = {{1, 8, 6, 4}, {3, 3, 4, 48}},
-     .args = WINDOW(3, 3, 2, 2, 1, 1, FT_PAD_SAME)},
+     .args = WINDOW(3, 3, 2, 2, 1, 1, 1, FT_PAD_SAME)},
     {.label = "1x7 same",
      .in = {{2, 4, 9, 16}, {1, 7, 16, 20}},
-     .args = WINDOW(1, 7, 1, 1, 1, 1, FT_PAD_SAME)},
+     .args = WINDOW(1, 7, 1, 1, 1, 1, 1, FT_PAD_SAME)},
     {.label = "7x1 same small map",
      .in = {{3, 3, 2, 8}, {7, 1, 8, 16}},
-     .args = WINDOW(7, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+     .args = WINDOW(7, 1, 1, 1, 1, 1, 1, FT_PAD_SAME)},
     {.label = "3x3 valid 3 channels (stem)",
      .in = {{2, 9, 11, 3}, {3, 3, 3, 32}},
-     .args = WINDOW(3, 3, 2, 2, 1, 1, FT_PAD_VALID)},
+     .args = WINDOW(3, 3, 2, 2, 1, 1, 1, FT_PAD_VALID)},
     {.label = "2x3 explicit dilated",
      .in = {{2, 7, 9, 5}, {2, 3, 5, 6}},
-     .args = WINDOW(2, 3, 1, 2, 2, 3, FT_PAD_EXPLICIT, {1, 2, 3, 0})},
+     .args = WINDOW(2, 3, 1, 2, 2, 3, 1, FT_PAD_EXPLICIT, .pad = {1, 2, 3, 0})},
     {.label = "stride 3 over kernel 2",
      .in = {{2, 8, 7, 4}, {2, 2, 4, 5}},
-     .args = WINDOW(2, 2, 3, 3, 1, 1, FT_PAD_VALID)},
+     .args = WINDOW(2, 2, 3, 3, 1, 1, 1, FT_PAD_VALID)},
     {.label = "2 groups bias",
      .in = {{2, 5, 6, 6}, {3, 3, 3, 34}, {1, 1, 1, 34}},
-     .args = GROUPED(3, 3, 2, 2, FT_PAD_SAME)},
+     .args = WINDOW(3, 3, 2, 2, 1, 1, 2, FT_PAD_SAME)},
     {.label = "depthwise bias",
      .in = {{2, 6, 5, 19}, {3, 2, 1, 19}, {1, 1, 1, 19}},
-     .args = GROUPED(3, 2, 2, 19, FT_PAD_SAME)},
+     .args = WINDOW(3, 2, 2, 2, 1, 1, 19, FT_PAD_SAME)},
     {.label = "depthwise times 2",
      .in = {{1, 4, 5, 3}, {2, 3, 1, 6}},
-     .args = GROUPED(2, 3, 1, 3, FT_PAD_SAME)},
+     .args = WINDOW(2, 3, 1, 1, 1, 1, 3, FT_PAD_SAME)},
     {.label = "many pixels few weights",
      .in = {{3, 33, 35, 2}, {3, 3, 2, 5}, {1, 1, 1, 5}},
-     .args = WINDOW(3, 3, 1, 1, 1, 1, FT_PAD_SAME)},
+     .args = WINDOW(3, 3, 1, 1, 1, 1, 1, FT_PAD_SAME)},
     {.label = "Inception stem",
      .in = {{2, 149, 149, 32}, {3, 3, 32, 32}},
-     .args = WINDOW(3, 3, 1, 1, 1, 1, FT_PAD_VALID),
+     .args = WINDOW(3, 3, 1, 1, 1, 1, 1, FT_PAD_VALID),
      .large = true},
     {.label = "Inception 5x5",
      .in = {{2, 35, 35, 48}, {5, 5, 48, 64}},
-     .args = WINDOW(5, 5, 1, 1, 1, 1, FT_PAD_SAME),
+     .args = WINDOW(5, 5, 1, 1, 1, 1, 1, FT_PAD_SAME),
      .large = true},
     {.label = "Inception 7x1",
      .in = {{4, 17, 17, 160}, {7, 1, 160, 192}},
-     .args = WINDOW(7, 1, 1, 1, 1, 1, FT_PAD_SAME),
+     .args = WINDOW(7, 1, 1, 1, 1, 1, 1, FT_PAD_SAME),
      .large = true},
     {.label = "Inception 3x3 stride 2",
      .in = {{4, 35, 35, 288}, {3, 3, 288, 384}},
-     .args = WINDOW(3, 3, 2, 2, 1, 1, FT_PAD_VALID),
+     .args = WINDOW(3, 3, 2, 2, 1, 1, 1, FT_PAD_VALID),
      .large = true},
     {0},
 };
