@@ -76,13 +76,11 @@ static void check_accumulation(dag *d, int32_t batch) {
     dag_record a = gradients_of(d, p, batch, 11, false), b = gradients_of(d, p, batch, 12, false);
     dag_record again = gradients_of(d, p, batch, 11, false), both = gradients_of(d, p, batch, 12, true);
     dag_expect(d, "the first of two", again, &a, 0);
-    double largest =
-        1; /* sums of large terms that cancel (a bias before a batch norm) round by their terms */
-    for (int64_t i = 0; i < both.n_numbers; i++)
-        largest = fmax(largest, fmax(fabs((double)a.numbers[i]), fabs((double)b.numbers[i])));
     for (int64_t i = 0; i < both.n_numbers; i++) {
         double x = (double)a.numbers[i], y = (double)b.numbers[i], sum = (double)both.numbers[i];
-        if (!(fabs(sum - (x + y)) <= rounding * largest))
+        /* Where large terms cancel (a bias before a batch norm) float keeps few digits: the double build is
+         * the sharp test. */
+        if (!(fabs(sum - (x + y)) <= 10 * rounding * (1 + fabs(x) + fabs(y))))
             ck_abort_msg("network %d: %g + %g is accumulated to %g", (int)d->seed, x, y, sum);
     }
     dag_record_free(&a);
