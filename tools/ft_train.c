@@ -98,7 +98,7 @@ int main(int argc, char **argv) {
     const ft_cli cli = {.program = "ft-train",
                         .usage = "CONFIG.yaml [options]",
                         .about = "Trains a network on a data set as a YAML file says, and leaves in the "
-                                 "run's folder config.yaml, history.csv,\n"
+                                 "run's folder config.yaml, history.csv, "
                                  "best.h5, last.h5 (the resume point), metrics.json, predictions.csv, "
                                  "report.html and TensorBoard events.",
                         .notes = "Ctrl-C saves and stops; a second Ctrl-C stops at once.\n"
