@@ -5,7 +5,7 @@
 #include "tensor/op.h"
 
 /* sum[k] = beta*sum[k] + the sum of column k of v: the gradient of a bias. Chunks of rows by shape, added in
- * their order. */
+ * their order, in double. scratch: aligned for double. */
 void ft_column_sum(const ft_view *v, ft_real *sum, ft_real beta, ft_real *scratch);
 /* Elements of scratch for a matrix of `rows` x c. */
 size_t ft_column_sum_scratch(int64_t rows, int32_t c);

@@ -177,8 +177,11 @@ static ft_val dense_of(builder *b, ft_val x, int32_t units) {
 static ft_val dense(builder *b) {
     return dense_of(b, any(b), 1 + below(b, 20));
 }
+/* Of a single channel it would be 1 everywhere: no gradient but rounding, which a batch norm then magnifies.
+ */
 static ft_val softmax(builder *b) {
-    return ft_softmax(b->g, any(b), NULL);
+    ft_val x = any(b);
+    return shape_of(b, x).c > 1 ? ft_softmax(b->g, x, NULL) : ft_tanh(b->g, x, NULL);
 }
 
 static ft_val (*const moves[])(builder *) = {conv,    norm,   unit,    unit,       shared_conv,
