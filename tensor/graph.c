@@ -127,8 +127,8 @@ void ft_graph_next_name(ft_graph *g, const ft_op *op, const char *wanted, char n
     while (node_exists(g, name));
 }
 
-ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, ft_shape out[FT_MAX_OUT],
-                     ft_mem *mem) {
+ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct,
+                     ft_shape out[FT_MAX_OUT], ft_mem *mem) {
     const node *nd = &g->nodes[k];
     ft_shape in[FT_MAX_IN] = {{0}};
     for (int32_t i = 0; i < nd->n_in; i++) {
@@ -139,7 +139,7 @@ ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, ft_
     }
     memset(out, 0, FT_MAX_OUT * sizeof *out);
     *mem = (ft_mem){0};
-    ft_build b = {.in = in, .n_in = nd->n_in, .args = nd->args, .training = training};
+    ft_build b = {.in = in, .n_in = nd->n_in, .args = nd->args, .training = training, .direct = direct};
     ft_err e = nd->op->shape(&b, out, mem);
     return e == FT_OK ? FT_OK : ft_err_prefix(e, "%s", nd->name);
 }
@@ -177,7 +177,7 @@ ft_val ft_apply(ft_graph *g, const ft_op *op, const char *name, const void *args
     g->nodes[g->n_nodes++] = nd;
     ft_shape out[FT_MAX_OUT];
     ft_mem mem;
-    ft_err e = ft_node_shape(g, g->n_nodes - 1, 1, true, out, &mem);
+    ft_err e = ft_node_shape(g, g->n_nodes - 1, 1, true, false, out, &mem);
     if (e != FT_OK) return drop_last_node(g, e);
     batched = batched && !(op->flags & FT_LOSS);
     for (int32_t k = 0; k < op->n_out; k++) {

@@ -35,7 +35,7 @@ struct ft_graph {
 };
 
 /* Shapes and memory of node k for a batch of n; the message carries the node's name. */
-ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, ft_shape out[FT_MAX_OUT],
-                     ft_mem *mem);
+ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct,
+                     ft_shape out[FT_MAX_OUT], ft_mem *mem);
 
 #endif

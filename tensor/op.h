@@ -53,6 +53,7 @@ typedef struct ft_call {
     uint64_t seed; /* of this node in this step: bits = f(seed, element)                            */
     int32_t n_in;
     bool training; /* false in an inference plan and in a frozen node */
+    bool direct;   /* convolutions from their definition only: ft_plan_spec.direct */
 } ft_call;
 
 /* Bytes that an op wants for one call with the shapes given. */
@@ -64,7 +65,7 @@ typedef struct ft_build {
     const ft_shape *in; /* in[i].c == 0: the optional input i is absent */
     int32_t n_in;
     const void *args;
-    bool training;
+    bool training, direct; /* as in ft_call */
 } ft_build;
 
 /* How the generic tests fill an input. */

@@ -130,7 +130,7 @@ static ft_err list_steps(ft_plan *p) {
         plan_node *pn = &p->nodes[i];
         if (!pn->needed || pn->host != NEVER) continue;
         ft_shape out[FT_MAX_OUT];
-        FT_TRY(ft_node_shape(g, i, p->spec.batch, pn->training, out, &pn->mem));
+        FT_TRY(ft_node_shape(g, i, p->spec.batch, pn->training, p->spec.direct, out, &pn->mem));
         pn->forward_step = p->n_steps++;
         pn->constant = true;
         for (int32_t k = 0; k < g->nodes[i].n_in; k++) {

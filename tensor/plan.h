@@ -22,6 +22,7 @@ typedef struct ft_plan_spec {
     ft_real loss_weights[FT_MAX_LOSSES];
     int32_t n_outputs; /* values to keep readable after a run, besides the losses */
     const ft_val *outputs;
+    bool direct;  /* no Winograd or Cook-Toom convolutions: slower, and the rounding is the definition's */
     bool isolate; /* for tests: no aliasing, no folding, no shared memory: every buffer has a place of its own
                    */
 } ft_plan_spec;

@@ -56,7 +56,8 @@ static void fill_forward(ft_plan *p, step *s) {
                         .scratch = buffer_at(p, pn->forward_scratch),
                         .prepared = buffer_at(p, pn->prepared),
                         .n_in = nd->n_in,
-                        .training = pn->training};
+                        .training = pn->training,
+                        .direct = p->spec.direct};
     s->constant = pn->constant;
     if (pn->affine == NEVER && pn->relu == NEVER) return;
     s->epilogue.relu = pn->relu != NEVER;
@@ -100,7 +101,8 @@ static void fill_backward(ft_plan *p, step *s) {
                         .saved = buffer_at(p, pn->saved),
                         .scratch = buffer_at(p, pn->backward_scratch),
                         .n_in = nd->n_in,
-                        .training = pn->training};
+                        .training = pn->training,
+                        .direct = p->spec.direct};
 }
 
 ft_err plan_fill_steps(ft_plan *p) {

@@ -18,7 +18,7 @@ static int32_t count_inputs(const ft_job *job, bool trimmed) {
 }
 
 static ft_err ask_shape(const ft_rig *r, const ft_shape in[], ft_shape out[], ft_mem *mem) {
-    ft_build b = {in, r->n_in, r->job.row->args, r->call.training};
+    ft_build b = {in, r->n_in, r->job.row->args, r->call.training, r->call.direct};
     memset(out, 0, FT_MAX_OUT * sizeof *out);
     *mem = (ft_mem){0};
     return r->job.op->shape(&b, out, mem);
