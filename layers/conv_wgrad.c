@@ -78,7 +78,8 @@ static void run_tap(const wgrad_job *job, const ft_wgrad_run *runs, int32_t n_ru
                        .x_step = p->win.sw * p->x->ld,
                        .dy_step = p->dy->ld,
                        .x_offset = i0,
-                       .ldw = ldw};
+                       .ldw = ldw,
+                       .accumulate = true};
     for (int32_t j = 0; j < p->cols; j += job->kern->nr) {
         t.cols = p->cols - j < job->kern->nr ? p->cols - j : job->kern->nr;
         t.dy_offset = j;

@@ -7,6 +7,7 @@
  */
 #include "layers/args.h"
 #include "layers/column_sum.h"
+#include "layers/conv_method.h"
 #include "layers/conv_pass.h"
 #include "tensor/kernels.h"
 
@@ -14,9 +15,19 @@
 #include <string.h>
 
 enum { X, W, B };
+enum { N_PASSES = FT_CONV_WEIGHT_GRADIENT + 1 };
 
 static bool is_depthwise(const ft_conv_args *a, int32_t c, int32_t k) {
     return a->groups > 1 && a->groups == c && k == c;
+}
+
+static const ft_conv_method *choose(const ft_conv_args *a, ft_shape x, ft_shape w, ft_conv_pass pass,
+                                    bool direct) {
+    return ft_conv_choose(a, x, w, pass, direct).mh > 0 ? &ft_conv_winograd : &ft_conv_direct;
+}
+
+static size_t max_size(size_t a, size_t b) {
+    return a > b ? a : b;
 }
 
 static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
@@ -44,188 +55,110 @@ static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
         mem->forward_scratch = (size_t)w.c * sizeof(ft_real);
         return FT_OK;
     }
-    int32_t cin = x.c / groups, cout = w.c / groups;
-    size_t wgrad = ft_conv_wgrad_scratch(pixels, taps, cin, cout);
-    size_t transposed = ft_conv_packed_size(taps, cout, cin) + (size_t)cout;
-    size_t most = wgrad > transposed ? wgrad : transposed;
-    mem->prepared = ft_conv_packed_size(taps, cin, cout) * (size_t)groups * sizeof(ft_real);
-    mem->forward_scratch =
-        (size_t)(cin * w.h + w.c) * sizeof(ft_real); /* zeros, and the bias under an epilogue */
-    mem->backward_scratch = (most > bias ? most : bias) * sizeof(ft_real);
+    ft_conv_group g = {a, geo, x, x.c / groups, w.c / groups, .ldw = w.c, .lanes = b->lanes};
+    size_t scratch[N_PASSES];
+    for (int pass = 0; pass < N_PASSES; pass++) {
+        const ft_conv_method *m = choose(a, x, w, (ft_conv_pass)pass, b->direct);
+        scratch[pass] = m->scratch_size(&g, (ft_conv_pass)pass);
+        if (pass == FT_CONV_FORWARD) mem->prepared = m->prepared_size(&g) * (size_t)groups * sizeof(ft_real);
+    }
+    size_t backward = max_size(scratch[FT_CONV_INPUT_GRADIENT], scratch[FT_CONV_WEIGHT_GRADIENT]);
+    mem->forward_scratch = (scratch[FT_CONV_FORWARD] + (size_t)w.c) * sizeof(ft_real);
+    mem->backward_scratch = max_size(backward, bias) * sizeof(ft_real);
     return FT_OK;
+}
+
+/* Of a call of which only inputs 0 and 1 need be there. */
+static const ft_conv_method *chosen(const ft_call *c, ft_conv_pass pass) {
+    const ft_view *x = &c->in[X], *w = &c->in[W];
+    return choose(c->args, (ft_shape){c->batch, x->h, x->w, x->c}, (ft_shape){w->n, w->h, w->w, w->c}, pass,
+                  c->direct);
+}
+
+static ft_conv_group group_of(const ft_call *c, const ft_geometry *geo, int32_t k) {
+    const ft_conv_args *a = c->args;
+    const ft_view *x = &c->in[X], *w = &c->in[W];
+    ft_conv_group g = {a, *geo, {c->batch, x->h, x->w, x->c}, w->w, w->c / a->groups, .ldw = w->c};
+    g.x_channel = k * g.cin;
+    g.y_channel = k * g.cout;
+    g.w = w->p + g.y_channel;
+    g.lanes = c->lanes;
+    g.scratch = c->scratch;
+    return g;
+}
+
+static ft_geometry geometry_of(const ft_call *c) {
+    ft_geometry geo = {0};
+    (void)ft_window_geometry(&((const ft_conv_args *)c->args)->win, c->in[X].h, c->in[X].w,
+                             &geo); /* shape() accepted it */
+    return geo;
 }
 
 static void prepare(const ft_call *c) {
     const ft_conv_args *a = c->args;
-    const ft_view *w = &c->in[W];
-    int32_t taps = w->n * w->h, cout = w->c / a->groups;
-    if (is_depthwise(a, c->in[X].c, w->c)) return;
-    size_t size = ft_conv_packed_size(taps, w->w, cout);
-    for (int32_t g = 0; g < a->groups; g++)
-        ft_conv_pack((ft_real *)c->prepared + (size_t)g * size, w->p + g * cout, taps, w->w, cout,
-                     (int64_t)w->w * w->c, w->c, 1);
+    if (is_depthwise(a, c->in[X].c, c->in[W].c)) return;
+    const ft_conv_method *m = chosen(c, FT_CONV_FORWARD);
+    ft_geometry geo = geometry_of(c);
+    for (int32_t k = 0; k < a->groups; k++) {
+        ft_conv_group g = group_of(c, &geo, k);
+        m->prepare(&g, (ft_real *)c->prepared + (size_t)k * m->prepared_size(&g));
+    }
 }
 
-/* The bias seen through an epilogue: scale*(y + b) + shift = scale*y + (scale*b + shift). NULL when there is
- * neither. */
-static const ft_real *whole_shift(const ft_call *c, ft_real *room) {
-    const ft_real *bias = c->in[B].p, *scale = c->epilogue ? c->epilogue->scale : NULL;
-    const ft_real *shift = c->epilogue ? c->epilogue->shift : NULL;
-    if (!bias || c->n_in <= B) return shift;
-    if (!c->epilogue) return bias;
+/* What is done to y on its way out. A bias is seen through the epilogue: scale*(y + b) + shift = scale*y +
+ * (scale*b + shift); room has space for that sum. */
+static ft_epilogue whole_epilogue(const ft_call *c, ft_real *room) {
+    ft_epilogue e = c->epilogue ? *c->epilogue : (ft_epilogue){0};
+    const ft_real *bias = c->n_in > B ? c->in[B].p : NULL;
+    if (!bias) return e;
     for (int32_t k = 0; k < c->out[0].c; k++)
-        room[k] = (scale ? scale[k] : 1) * bias[k] + (shift ? shift[k] : 0);
-    return room;
-}
-
-static void depthwise_forward(const ft_call *c, const ft_geometry *geo, const ft_real *shift) {
-    const ft_conv_args *a = c->args;
-    const ft_view *y = &c->out[0];
-    const ft_real *scale = c->epilogue ? c->epilogue->scale : NULL;
-    bool relu = c->epilogue && c->epilogue->relu;
-    ft_depthwise_forward(&c->in[X], c->in[W].p, y, &a->win, geo);
-    if (scale || shift || relu) ft_affine_rows(y, scale, shift, relu);
+        room[k] = (e.scale ? e.scale[k] : 1) * bias[k] + (e.shift ? e.shift[k] : 0);
+    e.shift = room;
+    return e;
 }
 
 static void forward(const ft_call *c) {
     const ft_conv_args *a = c->args;
-    const ft_view *x = &c->in[X], *w = &c->in[W], *y = &c->out[0];
-    ft_geometry geo;
-    if (ft_window_geometry(&a->win, x->h, x->w, &geo) != FT_OK) return; /* cannot be: shape() accepted it */
-    int32_t taps = w->n * w->h, cout = w->c / a->groups, zeros = w->w * w->h;
-    if (is_depthwise(a, x->c, w->c)) {
-        depthwise_forward(c, &geo, whole_shift(c, c->scratch));
+    const ft_view *x = &c->in[X], *y = &c->out[0];
+    ft_geometry geo = geometry_of(c);
+    ft_epilogue e = whole_epilogue(c, c->scratch);
+    if (is_depthwise(a, x->c, c->in[W].c)) {
+        ft_depthwise_forward(x, c->in[W].p, y, &a->win, &geo);
+        if (e.scale || e.shift || e.relu) ft_affine_rows(y, e.scale, e.shift, e.relu);
         return;
     }
-    memset(c->scratch, 0, (size_t)zeros * sizeof(ft_real));
-    const ft_real *shift = whole_shift(c, (ft_real *)c->scratch + zeros),
-                  *scale = c->epilogue ? c->epilogue->scale : NULL;
-    size_t size = ft_conv_packed_size(taps, w->w, cout);
-    ft_gather g = {.src = x,
-                   .dst = y,
-                   .kc = w->w,
-                   .cols = cout,
-                   .ystep = 1,
-                   .xstep = 1,
-                   .gh = geo.oh,
-                   .gw = geo.ow,
-                   .sy = a->win.sh,
-                   .sx = a->win.sw,
-                   .taps = taps,
-                   .packed_taps = taps,
-                   .zeros = c->scratch,
-                   .relu = c->epilogue && c->epilogue->relu};
-    for (int32_t t = 0; t < taps; t++) {
-        g.dy[t] = t / w->h * a->win.dh - geo.top;
-        g.dx[t] = t % w->h * a->win.dw - geo.left;
-        g.b[t] = t;
-    }
+    const ft_conv_method *m = chosen(c, FT_CONV_FORWARD);
     for (int32_t k = 0; k < a->groups; k++) {
-        g.packed = (const ft_real *)c->prepared + (size_t)k * size;
-        g.src_channel = k * w->w;
-        g.dst_channel = k * cout;
-        g.scale = scale ? scale + g.dst_channel : NULL;
-        g.shift = shift ? shift + g.dst_channel : NULL;
-        ft_gather_run(&g);
+        ft_conv_group g = group_of(c, &geo, k);
+        ft_epilogue part = {e.scale ? e.scale + g.y_channel : NULL, e.shift ? e.shift + g.y_channel : NULL,
+                            e.relu};
+        g.scratch += y->c;
+        m->forward(&g, x, (const ft_real *)c->prepared + (size_t)k * m->prepared_size(&g), y, &part);
     }
 }
 
-/* The taps that reach input pixels of one phase along one axis: those with (p + before - i*d) divisible by s.
- */
-static int32_t phase_taps(int32_t p, int32_t before, int32_t k, int32_t s, int32_t d, int32_t index[],
-                          int32_t offset[]) {
-    int32_t n = 0;
-    for (int32_t i = 0; i < k; i++) {
-        int32_t at = p + before - i * d;
-        if (at % s != 0) continue;
-        index[n] = i;
-        offset[n++] = at / s;
-    }
-    return n;
-}
-
-static void backward_input(const ft_call *c, const ft_geometry *geo) {
-    const ft_conv_args *a = c->args;
-    const ft_view *w = &c->in[W], *dx = &c->din[X], *dy = &c->dout[0];
-    const ft_window *win = &a->win;
-    int32_t taps = w->n * w->h, cout = w->c / a->groups;
-    ft_real *zeros = c->scratch, *packed = zeros + cout;
-    memset(zeros, 0, (size_t)cout * sizeof *zeros);
-    ft_gather g = {.src = dy,
-                   .dst = dx,
-                   .kc = cout,
-                   .cols = w->w,
-                   .ystep = win->sh,
-                   .xstep = win->sw,
-                   .sy = 1,
-                   .sx = 1,
-                   .packed_taps = taps,
-                   .packed = packed,
-                   .zeros = zeros,
-                   .accumulate = c->beta[X] != 0};
-    for (int32_t group = 0; group < a->groups; group++) {
-        g.src_channel = group * cout;
-        g.dst_channel = group * w->w;
-        ft_conv_pack(packed, w->p + group * cout, taps, cout, w->w, (int64_t)w->w * w->c, 1, w->c);
-        for (g.y0 = 0; g.y0 < win->sh && g.y0 < dx->h; g.y0++)
-            for (g.x0 = 0; g.x0 < win->sw && g.x0 < dx->w; g.x0++) {
-                int32_t iy[FT_MAX_TAPS], oy[FT_MAX_TAPS], ix[FT_MAX_TAPS], ox[FT_MAX_TAPS];
-                int32_t ny = phase_taps(g.y0, geo->top, win->kh, win->sh, win->dh, iy, oy);
-                int32_t nx = phase_taps(g.x0, geo->left, win->kw, win->sw, win->dw, ix, ox);
-                g.taps = ny * nx;
-                for (int32_t t = 0; t < g.taps; t++) {
-                    g.dy[t] = oy[t / nx];
-                    g.dx[t] = ox[t % nx];
-                    g.b[t] = iy[t / nx] * win->kw + ix[t % nx];
-                }
-                g.gh = (dx->h - g.y0 + win->sh - 1) / win->sh;
-                g.gw = (dx->w - g.x0 + win->sw - 1) / win->sw;
-                if (g.taps > 0 || !g.accumulate) ft_gather_run(&g);
-            }
-    }
-}
-
-static void backward_weight(const ft_call *c, const ft_geometry *geo) {
-    const ft_conv_args *a = c->args;
-    const ft_view *dw = &c->din[W];
-    int32_t cin = dw->w, cout = dw->c / a->groups;
-    for (int32_t g = 0; g < a->groups; g++) {
-        ft_conv_wgrad p = {.x = &c->in[X],
-                           .dy = &c->dout[0],
-                           .win = a->win,
-                           .geo = *geo,
-                           .x_channel = g * cin,
-                           .dy_channel = g * cout,
-                           .rows = cin,
-                           .cols = cout,
-                           .dw = dw->p + g * cout,
-                           .ldw = dw->c,
-                           .tap_step = (int64_t)cin * dw->c,
-                           .beta = c->beta[W],
-                           .scratch = c->scratch};
-        ft_conv_wgrad_run(&p);
-    }
+static void backward_depthwise(const ft_call *c, const ft_geometry *geo) {
+    const ft_window *win = &((const ft_conv_args *)c->args)->win;
+    const ft_view *x = &c->in[X], *dy = &c->dout[0];
+    if (c->din[W].p) ft_depthwise_backward_weight(x, dy, c->din[W].p, win, geo, c->beta[W], c->scratch);
+    if (c->din[X].p) ft_depthwise_backward_input(dy, c->in[W].p, &c->din[X], win, geo, c->beta[X]);
 }
 
 static void backward(const ft_call *c) {
     const ft_conv_args *a = c->args;
     const ft_view *dy = &c->dout[0];
-    bool depthwise = is_depthwise(a, c->in[X].c, c->in[W].c);
-    ft_geometry geo;
-    if (ft_window_geometry(&a->win, c->in[X].h, c->in[X].w, &geo) != FT_OK)
-        return; /* cannot be: shape() accepted it */
+    ft_geometry geo = geometry_of(c);
     if (c->n_in > B && c->din[B].p) ft_column_sum(dy, c->din[B].p, c->beta[B], c->scratch);
-    if (c->din[W].p) {
-        if (depthwise)
-            ft_depthwise_backward_weight(&c->in[X], dy, c->din[W].p, &a->win, &geo, c->beta[W], c->scratch);
-        else
-            backward_weight(c, &geo);
+    if (is_depthwise(a, c->in[X].c, c->in[W].c)) {
+        backward_depthwise(c, &geo);
+        return;
     }
-    if (c->din[X].p) {
-        if (depthwise)
-            ft_depthwise_backward_input(dy, c->in[W].p, &c->din[X], &a->win, &geo, c->beta[X]);
-        else
-            backward_input(c, &geo);
+    const ft_conv_method *to_weight = chosen(c, FT_CONV_WEIGHT_GRADIENT),
+                         *to_input = chosen(c, FT_CONV_INPUT_GRADIENT);
+    for (int32_t k = 0; k < a->groups; k++) {
+        ft_conv_group g = group_of(c, &geo, k);
+        if (c->din[W].p) to_weight->weight_gradient(&g, &c->in[X], dy, c->din[W].p + g.y_channel, c->beta[W]);
+        if (c->din[X].p) to_input->input_gradient(&g, dy, &c->din[X], c->beta[X]);
     }
 }
 
@@ -272,6 +205,33 @@ static const ft_case cases[] = {
     {.label = "many pixels few weights",
      .in = {{3, 33, 35, 2}, {3, 3, 2, 5}, {1, 1, 1, 5}},
      .args = WINDOW(3, 3, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+    {.label = "F(4x4, 3x3) odd map and channels, bias",
+     .in = {{2, 14, 11, 17}, {3, 3, 17, 19}, {1, 1, 1, 19}},
+     .args = WINDOW(3, 3, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+    {.label = "F(4x4, 3x3) valid, 48 and 80 channels",
+     .in = {{1, 15, 18, 48}, {3, 3, 48, 80}},
+     .args = WINDOW(3, 3, 1, 1, 1, 1, 1, FT_PAD_VALID)},
+    {.label = "F(4x4, 3x3) two groups, uneven padding",
+     .in = {{1, 18, 13, 32}, {3, 3, 16, 36}},
+     .args = WINDOW(3, 3, 1, 1, 1, 1, 2, FT_PAD_EXPLICIT, .pad = {2, 0, 1, 2})},
+    {.label = "F(4x4, 5x5)",
+     .in = {{2, 15, 18, 16}, {5, 5, 16, 34}},
+     .args = WINDOW(5, 5, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+    {.label = "F(1x4, 1x7)",
+     .in = {{3, 9, 17, 18}, {1, 7, 18, 33}},
+     .args = WINDOW(1, 7, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+    {.label = "F(4x1, 7x1) bias",
+     .in = {{2, 17, 14, 33}, {7, 1, 33, 16}, {1, 1, 1, 16}},
+     .args = WINDOW(7, 1, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+    {.label = "F(1x4, 1x5)",
+     .in = {{2, 10, 13, 17}, {1, 5, 17, 16}},
+     .args = WINDOW(1, 5, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+    {.label = "F(1x4, 1x3)",
+     .in = {{4, 9, 8, 40}, {1, 3, 40, 50}},
+     .args = WINDOW(1, 3, 1, 1, 1, 1, 1, FT_PAD_SAME)},
+    {.label = "F(4x1, 3x1)",
+     .in = {{4, 8, 9, 50}, {3, 1, 50, 40}},
+     .args = WINDOW(3, 1, 1, 1, 1, 1, 1, FT_PAD_SAME)},
     {.label = "Inception stem",
      .in = {{2, 149, 149, 32}, {3, 3, 32, 32}},
      .args = WINDOW(3, 3, 1, 1, 1, 1, 1, FT_PAD_VALID),

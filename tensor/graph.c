@@ -1,4 +1,5 @@
 #include "tensor/graph_internal.h"
+#include "tensor/par.h"
 #include "tensor/rng.h"
 
 #include <math.h>
@@ -139,7 +140,12 @@ ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, boo
     }
     memset(out, 0, FT_MAX_OUT * sizeof *out);
     *mem = (ft_mem){0};
-    ft_build b = {.in = in, .n_in = nd->n_in, .args = nd->args, .training = training, .direct = direct};
+    ft_build b = {.in = in,
+                  .n_in = nd->n_in,
+                  .args = nd->args,
+                  .training = training,
+                  .direct = direct,
+                  .lanes = ft_threads()};
     ft_err e = nd->op->shape(&b, out, mem);
     return e == FT_OK ? FT_OK : ft_err_prefix(e, "%s", nd->name);
 }

@@ -10,68 +10,25 @@
  *
  * mr is what the register file holds: 2*mr accumulators, two vectors of b and one of x.
  */
-#include "tensor/kernels.h"
-
-#include <string.h>
+#include "tensor/kern_vector.h"
 
 #if defined(__AVX512F__)
-enum { MR = 14, VECTOR_BYTES = 64 };
+enum { MR = 14 };
 #elif defined(__AVX2__)
-enum { MR = 6, VECTOR_BYTES = 32 };
+enum { MR = 6 };
 #elif defined(__aarch64__)
-enum { MR = 12, VECTOR_BYTES = 16 };
+enum { MR = 12 };
 #else
-enum { MR = 5, VECTOR_BYTES = 16 };
+enum { MR = 5 };
 #endif
-enum { VLEN = VECTOR_BYTES / sizeof(ft_real), NR = 2 * VLEN };
-
-typedef ft_real vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ft_real)), may_alias));
-#ifdef FT_F64
-typedef int64_t mask __attribute__((vector_size(VECTOR_BYTES)));
-#else
-typedef int32_t mask __attribute__((vector_size(VECTOR_BYTES)));
-#endif
-
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-INLINE vec load(const ft_real *p) {
-    return *(const vec *)p;
-}
-INLINE void store(ft_real *p, vec v) {
-    *(vec *)p = v;
-}
-
-/* The first n < VLEN elements, zeros behind; never touches what lies past them. Out of line: rare, and large
- * inlined. */
-static __attribute__((noinline)) vec load_part(const ft_real *p, int n) {
-    vec v = {0};
-    memcpy(&v, p, (size_t)n * sizeof *p);
-    return v;
-}
-static __attribute__((noinline)) void store_part(ft_real *p, vec v, int n) {
-    memcpy(p, &v, (size_t)n * sizeof *p);
-}
-INLINE vec load_n(const ft_real *p, int n) {
-    return n >= VLEN ? load(p) : load_part(p, n);
-}
-INLINE void store_n(ft_real *p, vec v, int n) {
-    if (n >= VLEN)
-        store(p, v);
-    else
-        store_part(p, v, n);
-}
+enum { NR = 2 * VLEN };
 
 /* What is written for one vector of row `row`: n columns from `column` on, from the sums v. */
 INLINE vec finished(const ft_conv_tile *t, const ft_real *c, int column, int n, vec v) {
     if (t->accumulate) return load_n(c, n) + v;
     if (t->scale) v *= load_n(t->scale + column, n);
     if (t->shift) v += load_n(t->shift + column, n);
-    if (t->relu) v = (vec)((mask)v & ~(mask)(v < 0)); /* a NaN stays one */
+    if (t->relu) v = rectified(v);
     return v;
 }
 static __attribute__((noinline)) void finish_part(const ft_conv_tile *t, int row, int column, vec v) {
@@ -110,10 +67,36 @@ INLINE void tile_body(const ft_conv_tile *t, const int rows, const bool narrow) 
     }
 }
 
+/* As tile_body with one tap, for rows that lie evenly; the panel is always whole. */
+INLINE void product_body(const ft_product *t, const ft_real *a, ft_real *c, const int rows,
+                         const bool narrow) {
+    vec s0[MR], s1[MR];
+    UNROLL for (int i = 0; i < rows; i++) s0[i] = s1[i] = (vec){0};
+    const ft_real *b = t->b;
+    const int64_t lda = t->lda;
+    for (int32_t k = 0; k < t->kc; k++) {
+        vec b0 = load(b), b1 = narrow ? (vec){0} : load(b + VLEN);
+        b += narrow ? VLEN : NR;
+        UNROLL for (int i = 0; i < rows; i++) {
+            ft_real x = a[i * lda + k];
+            s0[i] += x * b0;
+            if (!narrow) s1[i] += x * b1;
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+        store(c + i * t->ldc, s0[i]);
+        if (!narrow) store(c + i * t->ldc + VLEN, s1[i]);
+    }
+}
+
 INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow, const bool part) {
     vec s0[MR], s1[MR];
     const int n0 = t->cols, n1 = t->cols - VLEN;
     UNROLL for (int i = 0; i < rows; i++) {
+        if (!t->accumulate) {
+            s0[i] = s1[i] = (vec){0};
+            continue;
+        }
         s0[i] = part && narrow ? load_part(t->dw + i * t->ldw, n0) : load(t->dw + i * t->ldw);
         s1[i] = narrow ? (vec){0}
                 : part ? load_part(t->dw + i * t->ldw + VLEN, n1)
@@ -162,6 +145,28 @@ static void conv_tile(const ft_conv_tile *t) {
     }
 }
 
+/* The rows are dealt out evenly, so that no tile is a thin remainder. */
+static void product(const ft_product *t) {
+    int32_t tiles = (t->rows + MR - 1) / MR, first = 0;
+    for (int32_t k = 1; k <= tiles; k++) {
+        int32_t end = (int32_t)((int64_t)k * t->rows / tiles);
+        const ft_real *a = t->a + first * t->lda;
+        ft_real *c = t->c + first * t->ldc;
+        switch (end - first) {
+#define CASE(n)                                            \
+    case n:                                                \
+        if (t->narrow)                                     \
+            product_body(t, a, c, n <= MR ? n : 1, true);  \
+        else                                               \
+            product_body(t, a, c, n <= MR ? n : 1, false); \
+        break;
+            ROWS_1_TO_14(CASE)
+#undef CASE
+        }
+        first = end;
+    }
+}
+
 static void wgrad_tile(const ft_wgrad_tile *t) {
     bool narrow = t->cols <= VLEN, part = t->cols != VLEN && t->cols != NR;
     switch (t->rows) {
@@ -192,4 +197,4 @@ static void depthwise(ft_real *y, int32_t c, int32_t taps, const ft_real *const 
 }
 
 const ft_conv_kernels FT_KERN_TABLE(conv) = {
-    .mr = MR, .nr = NR, .tile = conv_tile, .wgrad = wgrad_tile, .depthwise = depthwise};
+    .mr = MR, .nr = NR, .tile = conv_tile, .product = product, .wgrad = wgrad_tile, .depthwise = depthwise};

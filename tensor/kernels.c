@@ -9,9 +9,10 @@
 #define FT_ISAS(X) X(base)
 #endif
 
-#define DECLARE(isa)                                    \
-    extern const ft_conv_kernels ft_conv_kernels_##isa; \
-    extern const ft_row_kernels ft_row_kernels_##isa;   \
+#define DECLARE(isa)                                            \
+    extern const ft_conv_kernels ft_conv_kernels_##isa;         \
+    extern const ft_winograd_kernels ft_winograd_kernels_##isa; \
+    extern const ft_row_kernels ft_row_kernels_##isa;           \
     extern const ft_peak_kernels ft_peak_kernels_##isa;
 FT_ISAS(DECLARE)
 
@@ -33,10 +34,17 @@ static const struct isa {
     const char *name;
     bool (*has)(void);
     const ft_conv_kernels *conv;
+    const ft_winograd_kernels *winograd;
     const ft_row_kernels *row;
     const ft_peak_kernels *peak;
 } isas[] = {
-#define ROW(isa) {#isa, has_##isa, &ft_conv_kernels_##isa, &ft_row_kernels_##isa, &ft_peak_kernels_##isa},
+#define ROW(isa)                 \
+    {#isa,                       \
+     has_##isa,                  \
+     &ft_conv_kernels_##isa,     \
+     &ft_winograd_kernels_##isa, \
+     &ft_row_kernels_##isa,      \
+     &ft_peak_kernels_##isa},
     FT_ISAS(ROW)};
 enum { N_ISAS = sizeof isas / sizeof isas[0] };
 
@@ -61,6 +69,9 @@ static const struct isa *current(void) {
 
 const ft_conv_kernels *ft_conv_kernels_get(void) {
     return current()->conv;
+}
+const ft_winograd_kernels *ft_winograd_kernels_get(void) {
+    return current()->winograd;
 }
 const ft_row_kernels *ft_row_kernels_get(void) {
     return current()->row;

@@ -37,7 +37,8 @@ typedef struct ft_wgrad_run {
     int32_t count;
 } ft_wgrad_run;
 
-/* dw[i*ldw + j] += sum over the pixels of all runs x[i] * dy[j] for `rows` input and `cols` output channels.
+/* dw[i*ldw + j] (+)= sum over the pixels of all runs x[i] * dy[j] for `rows` input and `cols` output
+ * channels.
  */
 typedef struct ft_wgrad_tile {
     int32_t rows, cols;
@@ -47,11 +48,23 @@ typedef struct ft_wgrad_tile {
     int32_t x_offset, dy_offset; /* first input and output channel, added to every run's pointers */
     ft_real *dw;
     int64_t ldw;
+    bool accumulate; /* else dw is overwritten */
 } ft_wgrad_tile;
+
+/* c[i*ldc + j] = sum over k < kc of a[i*lda + k] b[k*width + j] for any number of rows; j < width, which is
+ * nr or, if narrow, nr/2. */
+typedef struct ft_product {
+    int32_t rows, kc;
+    const ft_real *a, *b;
+    ft_real *c;
+    int64_t lda, ldc;
+    bool narrow;
+} ft_product;
 
 typedef struct ft_conv_kernels {
     int32_t mr, nr; /* a tile is at most mr pixels by nr channels; nr/2 is one vector */
     void (*tile)(const ft_conv_tile *t);
+    void (*product)(const ft_product *t);
     void (*wgrad)(const ft_wgrad_tile *t);
     /* y[0..c) = beta*y + sum over taps x_t[0..c) * w_t[0..c): depthwise convolution and its input gradient.
      */
@@ -59,6 +72,38 @@ typedef struct ft_conv_kernels {
                       ft_real beta);
 } ft_conv_kernels;
 const ft_conv_kernels *ft_conv_kernels_get(void);
+
+/* ---- Winograd's transforms: kern_winograd.c ---- */
+
+typedef struct ft_winograd_finish {
+    bool accumulate;
+    const ft_real *scale, *shift;
+    bool relu;
+} ft_winograd_finish;
+
+/* F(m, r) along one axis makes m = 4 outputs of r taps from n = m + r - 1 inputs by n multiplications:
+ * y = A^T [(G w) . (B^T d)]. Square: along both axes, A^T [(G w G^T) . (B^T d B)] A with n * n points. Here r
+ * is 3, 5 or 7 (7 not square). Everything goes channel by channel; a transformed tile has its points `step`
+ * elements apart, in row-major order. */
+enum { FT_WINOGRAD_M = 4 };
+typedef struct ft_winograd_kernels {
+    /* v = B^T d B of n (n * n) inputs. */
+    void (*data)(int32_t r, bool square, int32_t c, const ft_real *const *d, ft_real *v, int64_t step);
+    /* y = A^T p A of m (m * m) outputs; a NULL y is outside the image. Then as ft_conv_tile: accumulate, or
+     * scale, shift (c numbers or NULL) and relu. */
+    void (*output)(int32_t r, bool square, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
+                   const ft_winograd_finish *finish);
+    /* v = A dy A^T: output's transpose, for the weight gradient. */
+    void (*output_gradient)(int32_t r, bool square, int32_t c, const ft_real *const *dy, ft_real *v,
+                            int64_t step);
+    /* u = G w G^T of r (r * r) taps, tap_step elements apart. */
+    void (*weight)(int32_t r, bool square, int32_t c, const ft_real *w, int64_t tap_step, ft_real *u,
+                   int64_t step);
+    /* dw = beta dw + G^T u G: weight's transpose. */
+    void (*weight_gradient)(int32_t r, bool square, int32_t c, const ft_real *u, int64_t step, ft_real *dw,
+                            int64_t tap_step, ft_real beta);
+} ft_winograd_kernels;
+const ft_winograd_kernels *ft_winograd_kernels_get(void);
 
 /* ---- row kernels: kern_rows.c ---- */
 

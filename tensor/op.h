@@ -54,6 +54,8 @@ typedef struct ft_call {
     int32_t n_in;
     bool training; /* false in an inference plan and in a frozen node */
     bool direct;   /* convolutions from their definition only: ft_plan_spec.direct */
+    int32_t batch; /* samples that memory was sized for: ft_build.in[0].n */
+    int32_t lanes; /* threads that scratch was sized for */
 } ft_call;
 
 /* Bytes that an op wants for one call with the shapes given. */
@@ -66,6 +68,7 @@ typedef struct ft_build {
     int32_t n_in;
     const void *args;
     bool training, direct; /* as in ft_call */
+    int32_t lanes;
 } ft_build;
 
 /* How the generic tests fill an input. */

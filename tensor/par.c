@@ -28,7 +28,13 @@ static void flush_denormals(void) {
 }
 
 void ft_par_for(int64_t n_chunks, void (*body)(void *ctx, int64_t chunk, int32_t thread), void *ctx) {
-    int32_t threads = n_chunks < ft_threads() ? (int32_t)n_chunks : ft_threads();
+    ft_par_for_lanes(n_chunks, ft_threads(), body, ctx);
+}
+
+void ft_par_for_lanes(int64_t n_chunks, int32_t lanes, void (*body)(void *ctx, int64_t chunk, int32_t thread),
+                      void *ctx) {
+    int32_t threads = lanes < ft_threads() ? lanes : ft_threads();
+    if (n_chunks < threads) threads = (int32_t)n_chunks;
     if (threads <= 1) {
         flush_denormals();
         for (int64_t i = 0; i < n_chunks; i++) body(ctx, i, 0);

@@ -12,6 +12,10 @@
  * threads. thread is below ft_threads(). Not to be nested. */
 void ft_par_for(int64_t n_chunks, void (*body)(void *ctx, int64_t chunk, int32_t thread), void *ctx);
 
+/* The same on at most `lanes` threads, for bodies with scratch by thread. */
+void ft_par_for_lanes(int64_t n_chunks, int32_t lanes, void (*body)(void *ctx, int64_t chunk, int32_t thread),
+                      void *ctx);
+
 /* Threads that ft_par_for uses at most; at first what OpenMP would (OMP_NUM_THREADS, else the cores). */
 int32_t ft_threads(void);
 /* n = 0: back to the default. Not while a plan runs. */

@@ -1,3 +1,4 @@
+#include "tensor/par.h"
 #include "tensor/plan_internal.h"
 
 #include <stdlib.h>
@@ -185,6 +186,7 @@ ft_err ft_compile(ft_graph *g, const ft_plan_spec *spec, ft_plan **out) {
     FT_REQUIRE(p, MEMORY, "no memory for a plan");
     p->g = g;
     p->spec = *spec;
+    p->lanes = ft_threads();
     ft_err e = compile(p);
     p->spec.outputs = NULL; /* the caller's array may be gone after this */
     if (e != FT_OK) {

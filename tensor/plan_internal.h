@@ -80,6 +80,7 @@ struct ft_plan {
     ft_real **grads; /* by parameter; NULL where none is wanted */
     ft_real *grad_memory;
     ft_real seeds[FT_MAX_LOSSES]; /* weight * scale of each loss, what dout of a loss points to */
+    int32_t lanes;                /* threads that scratch memory is there for */
     int32_t n;                    /* the batch the views are set to */
     ft_plan_stats stats;
 };

@@ -51,6 +51,8 @@ static void fill_forward(ft_plan *p, step *s) {
         s->batched[OFF_IN + k] = nd->in[k].id > 0 && p->g->values[nd->in[k].id].batched;
     s->call = (ft_call){.in = s->in,
                         .out = s->out,
+                        .batch = s->in[0].n,
+                        .lanes = p->lanes,
                         .args = nd->args,
                         .saved = buffer_at(p, pn->saved),
                         .scratch = buffer_at(p, pn->forward_scratch),
@@ -97,6 +99,8 @@ static void fill_backward(ft_plan *p, step *s) {
                         .dout = s->dout,
                         .din = s->din,
                         .beta = s->beta,
+                        .batch = s->in[0].n,
+                        .lanes = p->lanes,
                         .args = nd->args,
                         .saved = buffer_at(p, pn->saved),
                         .scratch = buffer_at(p, pn->backward_scratch),

@@ -10,6 +10,8 @@
 
 #include "tensor/rng.h"
 
+enum { MOST_THREADS = 3 }; /* of any test */
+
 static int32_t count_inputs(const ft_job *job, bool trimmed) {
     if (!trimmed && !(job->op->flags & FT_VARIADIC)) return job->op->n_in;
     int32_t n = job->op->n_in < FT_CASE_IN ? job->op->n_in : FT_CASE_IN;
@@ -18,7 +20,7 @@ static int32_t count_inputs(const ft_job *job, bool trimmed) {
 }
 
 static ft_err ask_shape(const ft_rig *r, const ft_shape in[], ft_shape out[], ft_mem *mem) {
-    ft_build b = {in, r->n_in, r->job.row->args, r->call.training, r->call.direct};
+    ft_build b = {in, r->n_in, r->job.row->args, r->call.training, r->call.direct, r->call.lanes};
     memset(out, 0, FT_MAX_OUT * sizeof *out);
     *mem = (ft_mem){0};
     return r->job.op->shape(&b, out, mem);
@@ -104,6 +106,8 @@ void ft_rig_open(ft_rig *r, const ft_job *job, const ft_layout *layout) {
                         .args = row->args,
                         .seed = 0x9e3779b97f4a7c15u,
                         .n_in = r->n_in,
+                        .batch = row->in[0].n,
+                        .lanes = MOST_THREADS,
                         .training = !row->infer && !r->layout.infer};
     FT_CHECK(job, ask_shape(r, in, out, &r->mem) == FT_OK, "shape() refuses the case: %s", ft_err_message());
     r->batched = find_batched(r, in);

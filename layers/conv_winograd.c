@@ -1,0 +1,254 @@
+/* Forward convolution and its input gradient by Winograd (conv_winograd.h).
+ *
+ * Work is cut into blocks of tiles whose V stays in the second-level cache while the panels of U pass by; P
+ * is kept for one panel at a time. Where there are too few blocks to go round, V of all tiles is made first
+ * and the tasks are pairs of block and panels.
+ */
+#include "layers/conv_winograd.h"
+#include "layers/conv_pass.h"
+#include "tensor/kernels.h"
+#include "tensor/par.h"
+
+#include <string.h>
+
+enum {
+    V_BYTES = 320 << 10, /* of one block */
+    MIN_TILES = 14,      /* a whole tile of the product */
+    MAX_TILES = 56,
+    WANTED_TASKS = 24,
+    MAX_POINTS = 64,
+    LINE = 16, /* elements between the points of a tile, so that they do not all fall into one cache set */
+    PACK_ROWS = 16 /* rows of weights that a task transforms */
+};
+
+bool ft_winograd_supports(int32_t kh, int32_t kw) {
+    if (kh == kw) return kh == 3 || kh == 5;
+    int32_t r = kh > kw ? kh : kw;
+    return (kh == 1 || kw == 1) && (r == 3 || r == 5 || r == 7);
+}
+
+ft_winograd_grid ft_winograd_grid_make(int32_t kh, int32_t kw, int32_t n, int32_t planned_n, int32_t h,
+                                       int32_t w) {
+    ft_winograd_grid g = {.r = kh > kw ? kh : kw, .square = kh > 1 && kw > 1, .h = h, .w = w};
+    g.mh = kh > 1 ? FT_WINOGRAD_M : 1;
+    g.mw = kw > 1 ? FT_WINOGRAD_M : 1;
+    g.nh = g.mh + kh - 1;
+    g.nw = g.mw + kw - 1;
+    g.points = g.nh * g.nw;
+    g.rows = (int32_t)ft_ceil_div(h, g.mh);
+    g.cols = (int32_t)ft_ceil_div(w, g.mw);
+    g.tiles = (int64_t)n * g.rows * g.cols;
+    g.planned = (int64_t)planned_n * g.rows * g.cols;
+    return g;
+}
+
+/* ---- weights ---- */
+
+size_t ft_winograd_packed_size(const ft_winograd_grid *g, int32_t kc, int32_t cols) {
+    return ft_conv_packed_size(g->points, kc, cols);
+}
+
+typedef struct pack_job {
+    ft_real *u;
+    const ft_real *w;
+    const ft_winograd_grid *g;
+    int32_t taps, kc, cols, nr, slabs;
+    int64_t ld;
+    bool transposed;
+} pack_job;
+
+/* PACK_ROWS rows of the transpose of every tap, last tap first: to[tap][row][column]. */
+static void transpose_taps(const pack_job *p, int32_t k0, int32_t n, int32_t j0, int32_t cols, ft_real *to) {
+    int64_t tap_step = (int64_t)p->cols * p->ld;
+    for (int32_t t = 0; t < p->taps; t++) {
+        const ft_real *from = p->w + (p->taps - 1 - t) * tap_step + j0 * p->ld + k0;
+        ft_real *at = to + (int64_t)t * PACK_ROWS * cols;
+        for (int32_t j = 0; j < cols; j++)
+            for (int32_t k = 0; k < n; k++) at[k * cols + j] = from[j * p->ld + k];
+    }
+}
+
+static void pack_slab(void *ctx, int64_t task, int32_t thread) {
+    (void)thread;
+    const pack_job *p = ctx;
+    int32_t panel = (int32_t)(task / p->slabs), k0 = (int32_t)(task % p->slabs) * PACK_ROWS;
+    int32_t n = p->kc - k0 < PACK_ROWS ? p->kc - k0 : PACK_ROWS;
+    int32_t j0 = panel * p->nr, cols = p->cols - j0 < p->nr ? p->cols - j0 : p->nr;
+    int32_t width = cols <= p->nr / 2 ? p->nr / 2 : p->nr;
+    int64_t step = (int64_t)p->kc * width;
+    ft_real *u = p->u + (int64_t)j0 * p->g->points * p->kc + (int64_t)k0 * width;
+    ft_real turned[25 * PACK_ROWS * 64];
+    if (p->transposed) transpose_taps(p, k0, n, j0, cols, turned);
+    for (int32_t k = 0; k < n; k++, u += width) {
+        const ft_real *w = p->transposed ? turned + k * cols : p->w + (k0 + k) * p->ld + j0;
+        int64_t tap_step = p->transposed ? (int64_t)PACK_ROWS * cols : p->kc * p->ld;
+        ft_winograd_kernels_get()->weight(p->g->r, p->g->square, cols, w, tap_step, u, step);
+        for (int32_t i = 0; i < p->g->points && cols < width; i++)
+            memset(u + i * step + cols, 0, (size_t)(width - cols) * sizeof *u);
+    }
+}
+
+void ft_winograd_pack(ft_real *u, const ft_real *w, const ft_winograd_grid *g, int32_t kc, int32_t cols,
+                      int64_t ld, bool transposed) {
+    pack_job p = {.u = u,
+                  .w = w,
+                  .g = g,
+                  .taps = (g->nh - g->mh + 1) * (g->nw - g->mw + 1),
+                  .kc = kc,
+                  .cols = cols,
+                  .nr = ft_conv_kernels_get()->nr,
+                  .slabs = (int32_t)ft_ceil_div(kc, PACK_ROWS),
+                  .ld = ld,
+                  .transposed = transposed};
+    ft_par_for(ft_ceil_div(cols, p.nr) * p.slabs, pack_slab, &p);
+}
+
+/* ---- tiles ---- */
+
+void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
+                       int32_t channel, const ft_real *zeros, const ft_real **to) {
+    const ft_real *first = v->p + ((image * v->h + y0) * v->w + x0) * v->ld + channel;
+    for (int32_t i = 0; i < nh; i++) {
+        const ft_real *row = first + (int64_t)i * v->w * v->ld;
+        bool inside = y0 + i >= 0 && y0 + i < v->h;
+        for (int32_t j = 0; j < nw; j++)
+            *to++ = inside && x0 + j >= 0 && x0 + j < v->w ? row + j * v->ld : zeros;
+    }
+}
+
+typedef struct block_plan {
+    int32_t most;   /* tiles in the largest block */
+    int32_t blocks; /* for the planned number of tiles */
+    int32_t panels; /* of output channels */
+    int32_t groups; /* of panels, each a task of its own; 1: the task makes V itself */
+} block_plan;
+
+/* Depends on shapes alone, like everything that decides how work is cut. */
+static block_plan plan_blocks(const ft_winograd_grid *g, int32_t kc, int32_t cols) {
+    int64_t most = V_BYTES / (g->points * kc * (int64_t)sizeof(float));
+    most = most < MIN_TILES ? MIN_TILES : most > MAX_TILES ? MAX_TILES : most;
+    block_plan b = {.panels = (int32_t)ft_ceil_div(cols, ft_conv_kernels_get()->nr)};
+    b.blocks = (int32_t)ft_ceil_div(g->planned, most);
+    b.groups = 1;
+    if (b.blocks < WANTED_TASKS) {
+        b.blocks = (int32_t)ft_ceil_div(g->planned, MAX_TILES);
+        b.groups = (int32_t)ft_ceil_div(WANTED_TASKS, b.blocks);
+        if (b.groups > b.panels) b.groups = b.panels;
+    }
+    b.most = (int32_t)ft_ceil_div(g->planned, b.blocks > 0 ? b.blocks : 1);
+    return b;
+}
+
+static int64_t v_size(const ft_winograd_grid *g, int64_t tiles, int32_t kc) {
+    return g->points * (tiles * kc + LINE);
+}
+
+size_t ft_winograd_scratch(const ft_winograd_grid *g, int32_t kc, int32_t cols, int32_t lanes) {
+    block_plan b = plan_blocks(g, kc, cols);
+    int64_t v = v_size(g, b.most, kc) * (b.groups > 1 ? b.blocks : lanes);
+    return (size_t)(v + lanes * v_size(g, b.most, ft_conv_kernels_get()->nr));
+}
+
+typedef struct winograd_job {
+    const ft_winograd_pass *p;
+    const ft_conv_kernels *conv;
+    const ft_winograd_kernels *winograd;
+    block_plan plan;
+    int64_t blocks;  /* for the number of tiles at hand */
+    int64_t v_block; /* elements of one block's V */
+    ft_real *products;
+} winograd_job;
+
+static int64_t block_start(const winograd_job *job, int64_t block) {
+    return block * job->p->grid.tiles / job->blocks;
+}
+
+typedef struct tile_at {
+    int64_t image;
+    int32_t y, x;
+} tile_at;
+
+static tile_at tile_origin(const ft_winograd_grid *g, int64_t tile) {
+    int64_t row = tile / g->cols;
+    return (tile_at){row / g->rows, (int32_t)(row % g->rows) * g->mh, (int32_t)(tile % g->cols) * g->mw};
+}
+
+static void transform_block(const winograd_job *job, int64_t block, ft_real *v) {
+    const ft_winograd_pass *p = job->p;
+    const ft_winograd_grid *g = &p->grid;
+    int64_t first = block_start(job, block), n = block_start(job, block + 1) - first, step = n * p->kc + LINE;
+    for (int64_t i = 0; i < n; i++) {
+        tile_at at = tile_origin(g, first + i);
+        const ft_real *d[MAX_POINTS];
+        ft_winograd_point(p->src, at.image, at.y - p->top, at.x - p->left, g->nh, g->nw, p->src_channel,
+                          p->zeros, d);
+        job->winograd->data(g->r, g->square, p->kc, d, v + i * p->kc, step);
+    }
+}
+
+static void finish_tile(const winograd_job *job, int64_t tile, int32_t j0, int32_t cols, const ft_real *from,
+                        int64_t step) {
+    const ft_winograd_pass *p = job->p;
+    const ft_winograd_grid *g = &p->grid;
+    const ft_view *d = p->dst;
+    tile_at at = tile_origin(g, tile);
+    ft_real *first = d->p + ((at.image * d->h + at.y) * d->w + at.x) * d->ld + p->dst_channel + j0;
+    ft_real *y[FT_WINOGRAD_M * FT_WINOGRAD_M];
+    for (int32_t i = 0; i < g->mh; i++)
+        for (int32_t j = 0; j < g->mw; j++)
+            y[i * g->mw + j] =
+                at.y + i < g->h && at.x + j < g->w ? first + ((int64_t)i * d->w + j) * d->ld : NULL;
+    ft_winograd_finish finish = {p->accumulate, p->scale ? p->scale + j0 : NULL,
+                                 p->shift ? p->shift + j0 : NULL, p->relu};
+    job->winograd->output(g->r, g->square, cols, from, step, y, &finish);
+}
+
+static void run_panel(const winograd_job *job, int64_t block, int32_t panel, const ft_real *v,
+                      ft_real *products) {
+    const ft_winograd_pass *p = job->p;
+    int64_t first = block_start(job, block);
+    int32_t n = (int32_t)(block_start(job, block + 1) - first);
+    int32_t nr = job->conv->nr, j0 = panel * nr, cols = p->cols - j0 < nr ? p->cols - j0 : nr;
+    int32_t width = cols <= nr / 2 ? nr / 2 : nr;
+    int64_t v_step = (int64_t)n * p->kc + LINE, step = (int64_t)n * width + LINE;
+    ft_product t = {.rows = n, .kc = p->kc, .lda = p->kc, .ldc = width, .narrow = width < nr};
+    const ft_real *u = p->u + (int64_t)j0 * p->grid.points * p->kc;
+    for (int32_t i = 0; i < p->grid.points; i++) {
+        t.a = v + i * v_step;
+        t.b = u + (int64_t)i * p->kc * width;
+        t.c = products + i * step;
+        job->conv->product(&t);
+    }
+    for (int32_t i = 0; i < n; i++)
+        finish_tile(job, first + i, j0, cols, products + (int64_t)i * width, step);
+}
+
+static void run_block(void *ctx, int64_t task, int32_t thread) {
+    const winograd_job *job = ctx;
+    const block_plan *b = &job->plan;
+    int64_t block = task / b->groups, group = task % b->groups;
+    bool shared = b->groups > 1;
+    ft_real *v = job->p->scratch + (shared ? block : thread) * job->v_block;
+    ft_real *products = job->products + thread * v_size(&job->p->grid, b->most, job->conv->nr);
+    if (!shared) transform_block(job, block, v);
+    int32_t end = (int32_t)((group + 1) * b->panels / b->groups);
+    for (int32_t panel = (int32_t)(group * b->panels / b->groups); panel < end; panel++)
+        run_panel(job, block, panel, v, products);
+}
+
+static void share_block(void *ctx, int64_t block, int32_t thread) {
+    (void)thread;
+    const winograd_job *job = ctx;
+    transform_block(job, block, job->p->scratch + block * job->v_block);
+}
+
+void ft_winograd_run(const ft_winograd_pass *p) {
+    winograd_job job = {.p = p, .conv = ft_conv_kernels_get(), .winograd = ft_winograd_kernels_get()};
+    if (p->grid.tiles == 0) return;
+    job.plan = plan_blocks(&p->grid, p->kc, p->cols);
+    job.blocks = ft_ceil_div(p->grid.tiles, job.plan.most);
+    job.v_block = v_size(&p->grid, job.plan.most, p->kc);
+    job.products = p->scratch + job.v_block * (job.plan.groups > 1 ? job.plan.blocks : p->lanes);
+    if (job.plan.groups > 1) ft_par_for(job.blocks, share_block, &job);
+    ft_par_for_lanes(job.blocks * job.plan.groups, p->lanes, run_block, &job);
+}

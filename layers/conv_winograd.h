@@ -1,0 +1,79 @@
+/* Convolution by Winograd's minimal filtering (tensor/kern_winograd.c): the tiles of an image are
+ * transformed, the product over channels is taken point by point, and the result transformed back.
+ *
+ *     x tile --B^T d B--> V[point][tile][cin] --product with U[point][cin][cout]--> P[point][tile][cout]
+ * --A^T P A--> y
+ *
+ * For stride 1, kernels of 3x3, 5x5 and of 3, 5 or 7 along one axis; tiles of 4 outputs along every axis
+ * where the kernel is longer than 1.
+ */
+#ifndef FACET_LAYERS_CONV_WINOGRAD_H
+#define FACET_LAYERS_CONV_WINOGRAD_H
+
+#include "tensor/view.h"
+
+#include <stdbool.h>
+
+/* Is there a transform for this kernel? */
+bool ft_winograd_supports(int32_t kh, int32_t kw);
+
+/* Tiles along the axes of an h x w output, and what one looks like. */
+typedef struct ft_winograd_grid {
+    int32_t r;          /* taps along a transformed axis */
+    bool square;        /* both axes are transformed */
+    int32_t nh, nw;     /* inputs of a tile */
+    int32_t mh, mw;     /* outputs of a tile */
+    int32_t points;     /* nh * nw */
+    int32_t h, w;       /* outputs */
+    int32_t rows, cols; /* tiles in an image */
+    int64_t tiles;      /* in all images */
+    int64_t planned;    /* in as many images as memory was sized for */
+} ft_winograd_grid;
+ft_winograd_grid ft_winograd_grid_make(int32_t kh, int32_t kw, int32_t n, int32_t planned_n, int32_t h,
+                                       int32_t w);
+
+/* U = G w G^T for every pair of channels, as ft_winograd_run wants it: w is [kh*kw][rows][ld]. Forward: kc =
+ * rows, cols of ld. transposed, for the input gradient: the taps are reversed, kc = columns, cols = rows. */
+void ft_winograd_pack(ft_real *u, const ft_real *w, const ft_winograd_grid *g, int32_t kc, int32_t cols,
+                      int64_t ld, bool transposed);
+size_t ft_winograd_packed_size(const ft_winograd_grid *g, int32_t kc, int32_t cols);
+
+/* dst(y, x)[dst_channel + j] = sum over taps and k < kc of src(y - top + i, x - left + j)[src_channel + k]
+ * w[i][j][k][.]; then as ft_conv_tile. */
+typedef struct ft_winograd_pass {
+    const ft_view *src, *dst;
+    ft_winograd_grid grid; /* of dst, for its n */
+    int32_t top, left;
+    int32_t src_channel, kc, dst_channel, cols;
+    const ft_real *u;
+    const ft_real *zeros; /* kc zeros */
+    bool accumulate;
+    const ft_real *scale, *shift;
+    bool relu;
+    ft_real *scratch; /* ft_winograd_scratch elements */
+    int32_t lanes;    /* threads that scratch was sized for */
+} ft_winograd_pass;
+void ft_winograd_run(const ft_winograd_pass *p);
+size_t ft_winograd_scratch(const ft_winograd_grid *g, int32_t kc, int32_t cols, int32_t lanes);
+
+/* dw[tap][i][j] = beta*dw + sum over pixels of x(y - top + ky, x - left + kx)[x_channel + i] dy(y,
+ * x)[dy_channel + j]; dw is [kh*kw][rows][ldw]. */
+typedef struct ft_winograd_wgrad {
+    const ft_view *x, *dy;
+    ft_winograd_grid grid; /* of dy, for its n */
+    int32_t top, left;
+    int32_t x_channel, dy_channel, rows, cols;
+    const ft_real *zeros; /* rows and cols zeros at least */
+    ft_real *dw;
+    int64_t ldw;
+    ft_real beta;
+    ft_real *scratch; /* ft_winograd_wgrad_scratch elements */
+} ft_winograd_wgrad;
+void ft_winograd_wgrad_run(const ft_winograd_wgrad *p);
+size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols);
+
+/* Pointers to the nh x nw pixels of a window whose first is (y0, x0) of an image; zeros outside. */
+void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
+                       int32_t channel, const ft_real *zeros, const ft_real **to);
+
+#endif
