@@ -127,7 +127,19 @@ static void point(const gather_job *job, int64_t first, int32_t rows, const ft_r
     }
 }
 
-static void run_panel(const gather_job *job, int32_t panel, int64_t first_tile, int32_t n_tiles,
+/* Asks for the pixels of a tile. With one tap every pixel is new and only read for a short time, so that
+ * without this the processor waits for it; with several most of a tile was there for the one before. */
+static void fetch_tile(const gather_job *job, const ft_real *const *a, int32_t rows) {
+    int32_t line = 64 / (int32_t)sizeof(ft_real);
+    for (int32_t r = 0; r < rows; r++)
+        for (int32_t k = 0; k < job->g.kc; k += line) __builtin_prefetch(a[r] + k);
+}
+
+static int32_t tile_rows(const gather_job *job, int64_t i) {
+    return (int32_t)(tile_start(job, i + 1) - tile_start(job, i));
+}
+
+static void run_panel(const gather_job *job, int32_t panel, int64_t first_tile, int32_t n_tiles, bool fetch,
                       const ft_real **a, ft_real **c) {
     const ft_gather *g = &job->g;
     int32_t nr = job->kern->nr, j0 = panel * nr;
@@ -145,7 +157,9 @@ static void run_panel(const gather_job *job, int32_t panel, int64_t first_tile, 
                          .shift = g->shift ? g->shift + j0 : NULL};
     ft_real *to[FT_TILE_ROWS];
     for (int32_t i = 0; i < n_tiles; i++) {
-        tile.rows = (int32_t)(tile_start(job, first_tile + i + 1) - tile_start(job, first_tile + i));
+        tile.rows = tile_rows(job, first_tile + i);
+        if (fetch && i + 1 < n_tiles)
+            fetch_tile(job, a + g->taps * tile.rows, tile_rows(job, first_tile + i + 1));
         for (int32_t r = 0; r < tile.rows; r++) to[r] = c[r] + j0;
         tile.a = a;
         tile.c = to;
@@ -172,9 +186,10 @@ static void run_block(void *ctx, int64_t task, int32_t thread) {
         pa += job->g.taps * rows;
         pc += rows;
     }
-    int32_t end = (int32_t)((group + 1) * job->panels / job->groups);
-    for (int32_t p = (int32_t)(group * job->panels / job->groups); p < end; p++)
-        run_panel(job, p, first, n, a, c);
+    int32_t begin = (int32_t)(group * job->panels / job->groups),
+            end = (int32_t)((group + 1) * job->panels / job->groups);
+    for (int32_t p = begin; p < end; p++)
+        run_panel(job, p, first, n, job->g.taps == 1 && p == begin, a, c);
 }
 
 void ft_gather_run(const ft_gather *g) {

@@ -108,6 +108,11 @@ void ft_winograd_pack(ft_real *u, const ft_real *w, const ft_winograd_grid *g, i
 void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
                        int32_t channel, const ft_real *zeros, const ft_real **to) {
     const ft_real *first = v->p + ((image * v->h + y0) * v->w + x0) * v->ld + channel;
+    if (y0 >= 0 && x0 >= 0 && y0 + nh <= v->h && x0 + nw <= v->w) {
+        for (int32_t i = 0; i < nh; i++)
+            for (int32_t j = 0; j < nw; j++) *to++ = first + ((int64_t)i * v->w + j) * v->ld;
+        return;
+    }
     for (int32_t i = 0; i < nh; i++) {
         const ft_real *row = first + (int64_t)i * v->w * v->ld;
         bool inside = y0 + i >= 0 && y0 + i < v->h;

@@ -68,9 +68,10 @@ typedef struct ft_winograd_wgrad {
     int64_t ldw;
     ft_real beta;
     ft_real *scratch; /* ft_winograd_wgrad_scratch elements */
+    int32_t lanes;
 } ft_winograd_wgrad;
 void ft_winograd_wgrad_run(const ft_winograd_wgrad *p);
-size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols);
+size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes);
 
 /* Pointers to the nh x nw pixels of a window whose first is (y0, x0) of an image; zeros outside. */
 void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,

@@ -39,7 +39,7 @@ static size_t scratch_size(const ft_conv_group *g, ft_conv_pass pass) {
         return zeros + ft_winograd_packed_size(&in, g->cout, g->cin) +
                ft_winograd_scratch(&in, g->cout, g->cin, g->lanes);
     default:
-        return zeros + ft_winograd_wgrad_scratch(&out, g->cin, g->cout);
+        return zeros + ft_winograd_wgrad_scratch(&out, g->cin, g->cout, g->lanes);
     }
 }
 
@@ -104,7 +104,8 @@ static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_v
                            .dw = dw,
                            .ldw = g->ldw,
                            .beta = beta,
-                           .scratch = clear_zeros(g)};
+                           .scratch = clear_zeros(g),
+                           .lanes = g->lanes};
     ft_winograd_wgrad_run(&p);
 }
 

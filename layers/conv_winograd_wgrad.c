@@ -2,91 +2,148 @@
  *
  *     dw = G^T [ sum over tiles of (B^T x B) . (A dy A^T) ] G
  *
- * A batch of tiles is transformed by all threads, then every point's product V^T Y over those tiles is added
- * to dU, again by all threads. Each number of dU is one thread's at a time and the batches come in order: no
- * partial sums, the same bits for any number of threads.
+ * A task takes a range of tiles (a split) and a rectangle of channels (a group), transforms a few tiles at a
+ * time so that V and Y stay in the second-level cache, and adds every point's product V^T Y to its own part
+ * of the split's dU. At the end the splits are added up in order and transformed back.
+ *
+ * Cuts depend on shapes alone. Larger rectangles transform less often; smaller ones let more tiles into the
+ * cache, which loads and stores dU less often; splits give work to many threads, but each has a dU.
  */
 #include "layers/conv_pass.h"
 #include "layers/conv_winograd.h"
 #include "tensor/kernels.h"
 #include "tensor/par.h"
 
+#include <string.h>
+
 enum {
-    BATCH_BYTES = 3 << 20, /* of V and Y: should stay in the last-level cache */
-    MIN_TILES = 56,        /* fewer, and loading and storing dU costs too much */
-    MAX_TILES = 768,
-    CHUNK = 8, /* tiles that a task transforms */
-    WANTED_TASKS = 64,
-    ROWS_CHUNK = 8, /* rows of weights that a task transforms back */
+    BLOCK_BYTES = 768 << 10, /* of V and Y */
+    MIN_TILES = 14,
+    MAX_TILES = 56,
+    MAX_TILE_NUMBERS = 7200, /* of V and Y for one tile: then 28 tiles fit */
+    TILES_PER_SPLIT = 320,
+    MAX_SPLITS = 16,
+    MIN_TASKS = 8,
+    MIN_CHANNELS = 32, /* of a group, along each side */
+    ROWS_CHUNK = 4,    /* rows of weights that a task transforms back */
     MAX_POINTS = 64,
-    LINE = 16
+    LINE = 16 /* elements between the points of a tile, so that they do not all fall into one cache set */
 };
 
-static int32_t batch_tiles(const ft_winograd_grid *g, int32_t rows, int32_t cols) {
-    int64_t n = BATCH_BYTES / ((int64_t)sizeof(float) * g->points * (rows + cols));
-    n = n < MIN_TILES ? MIN_TILES : n > MAX_TILES ? MAX_TILES : n;
-    int64_t batches = ft_ceil_div(g->planned, n);
-    return (int32_t)ft_ceil_div(g->planned, batches > 0 ? batches : 1);
+typedef struct cut {
+    int32_t splits, row_groups, col_groups;
+    int32_t rows, cols; /* of the largest group */
+    int32_t tiles;      /* in a block */
+} cut;
+
+static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols) {
+    cut c = {.row_groups = 1, .col_groups = 1, .rows = rows, .cols = cols};
+    int64_t splits = g->planned / TILES_PER_SPLIT;
+    c.splits = (int32_t)(splits < 1 ? 1 : splits > MAX_SPLITS ? MAX_SPLITS : splits);
+    while ((int64_t)g->points * (c.rows + c.cols) > MAX_TILE_NUMBERS ||
+           c.splits * c.row_groups * c.col_groups < MIN_TASKS) {
+        if (c.rows < 2 * MIN_CHANNELS && c.cols < 2 * MIN_CHANNELS) break;
+        int32_t *groups = c.rows > c.cols ? &c.row_groups : &c.col_groups;
+        ++*groups;
+        c.rows = (int32_t)ft_ceil_div(rows, c.row_groups);
+        c.cols = (int32_t)ft_ceil_div(cols, c.col_groups);
+    }
+    /* Groups of columns are whole panels of the product, as far as they go. */
+    int32_t panel = MIN_CHANNELS;
+    if (c.col_groups > 1) c.cols = (c.cols + panel - 1) / panel * panel;
+    c.col_groups = (int32_t)ft_ceil_div(cols, c.cols);
+    int64_t tiles = BLOCK_BYTES / ((int64_t)sizeof(float) * g->points * (c.rows + c.cols));
+    c.tiles = (int32_t)(tiles < MIN_TILES ? MIN_TILES : tiles > MAX_TILES ? MAX_TILES : tiles);
+    return c;
 }
 
-size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols) {
-    int64_t tiles = batch_tiles(g, rows, cols);
-    return (size_t)(g->points * (tiles * (rows + cols) + 2 * LINE + (int64_t)rows * cols));
+static int64_t block_size(const ft_winograd_grid *g, const cut *c) {
+    return g->points * ((int64_t)c->tiles * (c->rows + c->cols) + 2 * LINE);
+}
+
+size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes) {
+    cut c = make_cut(g, rows, cols);
+    return (size_t)((int64_t)c.splits * g->points * rows * cols + lanes * block_size(g, &c));
 }
 
 typedef struct wgrad_job {
     const ft_winograd_wgrad *p;
     const ft_conv_kernels *conv;
     const ft_winograd_kernels *winograd;
-    int64_t first;
-    int32_t n; /* tiles of this batch */
-    ft_real *v, *y, *u;
-    int64_t v_step, y_step;
-    int32_t row_tiles, groups;
+    cut cut;
+    int64_t weights; /* elements of one point's dU */
+    ft_real *u, *blocks;
 } wgrad_job;
 
-static void transform_chunk(void *ctx, int64_t chunk, int32_t thread) {
-    (void)thread;
-    const wgrad_job *job = ctx;
+/* A rectangle of channels, and V [point][tile][rows] and Y [point][tile][cols] of one block of tiles. */
+typedef struct group {
+    int32_t row0, rows, col0, cols;
+    ft_real *v, *y;
+    int64_t v_step, y_step;
+} group;
+
+static void transform_tile(const wgrad_job *job, const group *r, int64_t tile, int32_t i) {
     const ft_winograd_wgrad *p = job->p;
     const ft_winograd_grid *g = &p->grid;
-    int32_t end = (int32_t)(chunk + 1) * CHUNK < job->n ? (int32_t)(chunk + 1) * CHUNK : job->n;
-    for (int32_t i = (int32_t)chunk * CHUNK; i < end; i++) {
-        int64_t tile = job->first + i, row = tile / g->cols, image = row / g->rows;
-        int32_t y = (int32_t)(row % g->rows) * g->mh, x = (int32_t)(tile % g->cols) * g->mw;
-        const ft_real *at[MAX_POINTS];
-        ft_winograd_point(p->x, image, y - p->top, x - p->left, g->nh, g->nw, p->x_channel, p->zeros, at);
-        job->winograd->data(g->r, g->square, p->rows, at, job->v + (int64_t)i * p->rows, job->v_step);
-        ft_winograd_point(p->dy, image, y, x, g->mh, g->mw, p->dy_channel, p->zeros, at);
-        job->winograd->output_gradient(g->r, g->square, p->cols, at, job->y + (int64_t)i * p->cols,
-                                       job->y_step);
+    int64_t line = tile / g->cols, image = line / g->rows;
+    int32_t y = (int32_t)(line % g->rows) * g->mh, x = (int32_t)(tile % g->cols) * g->mw;
+    const ft_real *at[MAX_POINTS];
+    ft_winograd_point(p->x, image, y - p->top, x - p->left, g->nh, g->nw, p->x_channel + r->row0, p->zeros,
+                      at);
+    job->winograd->data(g->r, g->square, r->rows, at, r->v + (int64_t)i * r->rows, r->v_step);
+    ft_winograd_point(p->dy, image, y, x, g->mh, g->mw, p->dy_channel + r->col0, p->zeros, at);
+    job->winograd->output_gradient(g->r, g->square, r->cols, at, r->y + (int64_t)i * r->cols, r->y_step);
+}
+
+/* dU of the group += V^T Y over n tiles, point by point. */
+static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_real *u, bool accumulate) {
+    const ft_winograd_wgrad *p = job->p;
+    int32_t row_tiles = (int32_t)ft_ceil_div(r->rows, job->conv->mr);
+    for (int32_t point = 0; point < p->grid.points; point++, u += job->weights) {
+        const ft_wgrad_run run = {r->v + point * r->v_step, r->y + point * r->y_step, n};
+        ft_wgrad_tile t = {.runs = &run,
+                           .n_runs = 1,
+                           .x_step = r->rows,
+                           .dy_step = r->cols,
+                           .ldw = p->cols,
+                           .accumulate = accumulate};
+        for (int32_t k = 0; k < row_tiles; k++) {
+            t.x_offset = (int32_t)((int64_t)k * r->rows / row_tiles);
+            t.rows = (int32_t)((int64_t)(k + 1) * r->rows / row_tiles) - t.x_offset;
+            for (int32_t j = 0; j < r->cols; j += job->conv->nr) {
+                t.cols = r->cols - j < job->conv->nr ? r->cols - j : job->conv->nr;
+                t.dy_offset = j;
+                t.dw = u + (int64_t)(r->row0 + t.x_offset) * p->cols + r->col0 + j;
+                bool last = j + t.cols >= r->cols;
+                t.next = !last               ? t.dw + t.cols
+                         : k + 1 < row_tiles ? t.dw - j + (int64_t)t.rows * p->cols
+                                             : u + job->weights + (int64_t)r->row0 * p->cols + r->col0;
+                job->conv->wgrad(&t);
+            }
+        }
     }
 }
 
-/* Some rows of one point's dU += V^T Y. */
-static void add_products(void *ctx, int64_t task, int32_t thread) {
-    (void)thread;
+static void run_task(void *ctx, int64_t task, int32_t thread) {
     const wgrad_job *job = ctx;
+    const cut *c = &job->cut;
     const ft_winograd_wgrad *p = job->p;
-    int64_t point = task / job->groups, group = task % job->groups;
-    const ft_wgrad_run run = {job->v + point * job->v_step, job->y + point * job->y_step, job->n};
-    ft_wgrad_tile t = {.runs = &run,
-                       .n_runs = 1,
-                       .x_step = p->rows,
-                       .dy_step = p->cols,
-                       .ldw = p->cols,
-                       .accumulate = job->first > 0};
-    ft_real *u = job->u + point * p->rows * p->cols;
-    int64_t end = (group + 1) * job->row_tiles / job->groups;
-    for (int64_t k = group * job->row_tiles / job->groups; k < end; k++) {
-        t.x_offset = (int32_t)(k * p->rows / job->row_tiles);
-        t.rows = (int32_t)((k + 1) * p->rows / job->row_tiles) - t.x_offset;
-        for (int32_t j = 0; j < p->cols; j += job->conv->nr) {
-            t.cols = p->cols - j < job->conv->nr ? p->cols - j : job->conv->nr;
-            t.dy_offset = j;
-            t.dw = u + (int64_t)t.x_offset * p->cols + j;
-            job->conv->wgrad(&t);
-        }
+    const ft_winograd_grid *g = &p->grid;
+    int32_t col_group = (int32_t)(task % c->col_groups);
+    int32_t row_group = (int32_t)(task / c->col_groups % c->row_groups);
+    int64_t split = task / c->col_groups / c->row_groups;
+    group r = {.row0 = (int32_t)((int64_t)row_group * p->rows / c->row_groups), .col0 = col_group * c->cols};
+    r.rows = (int32_t)((int64_t)(row_group + 1) * p->rows / c->row_groups) - r.row0;
+    r.cols = p->cols - r.col0 < c->cols ? p->cols - r.col0 : c->cols;
+    r.v = job->blocks + thread * block_size(g, c);
+    r.v_step = (int64_t)c->tiles * r.rows + LINE;
+    r.y = r.v + g->points * r.v_step;
+    r.y_step = (int64_t)c->tiles * r.cols + LINE;
+    int64_t first = split * g->tiles / c->splits, end = (split + 1) * g->tiles / c->splits;
+    for (int64_t tile = first; tile < end || tile == first; tile += c->tiles) {
+        int32_t n = (int32_t)(end - tile < c->tiles ? end - tile : c->tiles);
+        for (int32_t i = 0; i < n; i++) transform_tile(job, &r, tile + i, i);
+        add_products(job, &r, n, job->u + split * g->points * job->weights, tile > first);
     }
 }
 
@@ -94,28 +151,30 @@ static void transform_back(void *ctx, int64_t chunk, int32_t thread) {
     (void)thread;
     const wgrad_job *job = ctx;
     const ft_winograd_wgrad *p = job->p;
-    int64_t weights = (int64_t)p->rows * p->cols;
-    for (int64_t i = chunk * ROWS_CHUNK; i < p->rows && i < (chunk + 1) * ROWS_CHUNK; i++)
-        job->winograd->weight_gradient(p->grid.r, p->grid.square, p->cols, job->u + i * p->cols, weights,
+    const ft_winograd_grid *g = &p->grid;
+    int64_t end = (chunk + 1) * ROWS_CHUNK < p->rows ? (chunk + 1) * ROWS_CHUNK : p->rows;
+    int64_t first = chunk * ROWS_CHUNK * p->cols, n = end * p->cols - first;
+    for (int32_t split = 1; split < job->cut.splits; split++)
+        for (int32_t point = 0; point < g->points; point++) {
+            ft_real *sum = job->u + point * job->weights + first;
+            const ft_real *part = sum + split * g->points * job->weights;
+            ft_row_kernels_get()->add(1, (int32_t)n, 1, part, n, sum, n, 1);
+        }
+    for (int64_t i = chunk * ROWS_CHUNK; i < end; i++)
+        job->winograd->weight_gradient(g->r, g->square, p->cols, job->u + i * p->cols, job->weights,
                                        p->dw + i * p->ldw, p->rows * p->ldw, p->beta);
 }
 
 void ft_winograd_wgrad_run(const ft_winograd_wgrad *p) {
     const ft_winograd_grid *g = &p->grid;
-    wgrad_job job = {.p = p, .conv = ft_conv_kernels_get(), .winograd = ft_winograd_kernels_get()};
-    int64_t most = batch_tiles(g, p->rows, p->cols);
-    job.u = p->scratch;
-    job.v = job.u + (int64_t)g->points * p->rows * p->cols;
-    job.y = job.v + g->points * (most * p->rows + LINE);
-    job.row_tiles = (int32_t)ft_ceil_div(p->rows, job.conv->mr);
-    int64_t groups = ft_ceil_div(WANTED_TASKS, g->points);
-    job.groups = (int32_t)(groups < job.row_tiles ? groups : job.row_tiles);
-    for (job.first = 0; job.first < g->tiles; job.first += job.n) {
-        job.n = (int32_t)(g->tiles - job.first < most ? g->tiles - job.first : most);
-        job.v_step = (int64_t)job.n * p->rows + LINE;
-        job.y_step = (int64_t)job.n * p->cols + LINE;
-        ft_par_for(ft_ceil_div(job.n, CHUNK), transform_chunk, &job);
-        ft_par_for((int64_t)g->points * job.groups, add_products, &job);
-    }
+    wgrad_job job = {.p = p,
+                     .conv = ft_conv_kernels_get(),
+                     .winograd = ft_winograd_kernels_get(),
+                     .cut = make_cut(g, p->rows, p->cols),
+                     .weights = (int64_t)p->rows * p->cols,
+                     .u = p->scratch};
+    job.blocks = job.u + job.cut.splits * g->points * job.weights;
+    int64_t tasks = (int64_t)job.cut.splits * job.cut.row_groups * job.cut.col_groups;
+    ft_par_for_lanes(tasks, p->lanes, run_task, &job);
     ft_par_for(ft_ceil_div(p->rows, ROWS_CHUNK), transform_back, &job);
 }

@@ -38,6 +38,10 @@ static __attribute__((noinline)) void finish_part(const ft_conv_tile *t, int row
 
 INLINE void tile_body(const ft_conv_tile *t, const int rows, const bool narrow) {
     vec s0[MR], s1[MR];
+    for (int i = 0; i < rows; i++) { /* what is written must be fetched first: meanwhile, not at the end */
+        __builtin_prefetch(t->c[i]);
+        __builtin_prefetch(t->c[i] + t->cols - 1);
+    }
     UNROLL for (int i = 0; i < rows; i++) s0[i] = s1[i] = (vec){0};
     const int32_t kc = t->kc;
     for (int32_t tap = 0; tap < t->taps; tap++) {
@@ -92,6 +96,10 @@ INLINE void product_body(const ft_product *t, const ft_real *a, ft_real *c, cons
 INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow, const bool part) {
     vec s0[MR], s1[MR];
     const int n0 = t->cols, n1 = t->cols - VLEN;
+    for (int i = 0; t->next && i < rows; i++) {
+        __builtin_prefetch(t->next + i * t->ldw);
+        __builtin_prefetch(t->next + i * t->ldw + VLEN);
+    }
     UNROLL for (int i = 0; i < rows; i++) {
         if (!t->accumulate) {
             s0[i] = s1[i] = (vec){0};

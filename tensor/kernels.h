@@ -48,7 +48,8 @@ typedef struct ft_wgrad_tile {
     int32_t x_offset, dy_offset; /* first input and output channel, added to every run's pointers */
     ft_real *dw;
     int64_t ldw;
-    bool accumulate; /* else dw is overwritten */
+    bool accumulate;     /* else dw is overwritten */
+    const ft_real *next; /* the dw of the tile to come, fetched meanwhile; NULL: unknown */
 } ft_wgrad_tile;
 
 /* c[i*ldc + j] = sum over k < kc of a[i*lda + k] b[k*width + j] for any number of rows; j < width, which is
