@@ -30,8 +30,9 @@ static void prepare(const ft_conv_group *g, ft_real *prepared) {
     ft_conv_pack(prepared, g->w, ft_conv_taps(g), g->cin, g->cout, g->cin * g->ldw, g->ldw, 1);
 }
 
-static void forward(const ft_conv_group *g, const ft_view *x, const ft_real *prepared, const ft_view *y,
-                    const ft_epilogue *epilogue) {
+static void forward(const ft_conv_group *g, const ft_view *x, const ft_epilogue *prologue,
+                    const ft_real *prepared, const ft_view *y, const ft_epilogue *epilogue) {
+    (void)prologue;
     const ft_window *win = &g->args->win;
     memset(g->scratch, 0, zeros_size(g) * sizeof(ft_real));
     ft_gather p = {.src = x,
@@ -115,8 +116,9 @@ static void input_gradient(const ft_conv_group *g, const ft_view *dy, const ft_v
         for (p.x0 = 0; p.x0 < win->sw && p.x0 < dx->w; p.x0++) input_gradient_phase(g, &p);
 }
 
-static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_view *dy, ft_real *dw,
-                            ft_real beta) {
+static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_epilogue *prologue,
+                            const ft_view *dy, ft_real *dw, ft_real beta) {
+    (void)prologue;
     ft_conv_wgrad p = {.x = x,
                        .dy = dy,
                        .win = g->args->win,

@@ -188,8 +188,7 @@ static void run_block(void *ctx, int64_t task, int32_t thread) {
     }
     int32_t begin = (int32_t)(group * job->panels / job->groups),
             end = (int32_t)((group + 1) * job->panels / job->groups);
-    for (int32_t p = begin; p < end; p++)
-        run_panel(job, p, first, n, job->g.taps == 1 && p == begin, a, c);
+    for (int32_t p = begin; p < end; p++) run_panel(job, p, first, n, job->g.taps == 1 && p == begin, a, c);
 }
 
 void ft_gather_run(const ft_gather *g) {

@@ -25,19 +25,21 @@ static inline int32_t ft_conv_taps(const ft_conv_group *g) {
 }
 
 typedef struct ft_conv_method {
+    bool takes_prologue; /* else prologue, which is done to x on the way in, must be NULL. Its scale and shift
+                            are those of the whole input */
     /* Elements of `prepared`, and of scratch for each pass. Of g only what does not point. */
     size_t (*prepared_size)(const ft_conv_group *g);
     size_t (*scratch_size)(const ft_conv_group *g, ft_conv_pass pass);
     /* What forward wants of the kernel. */
     void (*prepare)(const ft_conv_group *g, ft_real *prepared);
     /* y = epilogue(x * w), scale and shift being those of this group's first output channel on. */
-    void (*forward)(const ft_conv_group *g, const ft_view *x, const ft_real *prepared, const ft_view *y,
-                    const ft_epilogue *epilogue);
+    void (*forward)(const ft_conv_group *g, const ft_view *x, const ft_epilogue *prologue,
+                    const ft_real *prepared, const ft_view *y, const ft_epilogue *epilogue);
     /* dx = beta dx + ... */
     void (*input_gradient)(const ft_conv_group *g, const ft_view *dy, const ft_view *dx, ft_real beta);
     /* dw [kh*kw][cin][ldw] = beta dw + ... */
-    void (*weight_gradient)(const ft_conv_group *g, const ft_view *x, const ft_view *dy, ft_real *dw,
-                            ft_real beta);
+    void (*weight_gradient)(const ft_conv_group *g, const ft_view *x, const ft_epilogue *prologue,
+                            const ft_view *dy, ft_real *dw, ft_real beta);
 } ft_conv_method;
 extern const ft_conv_method ft_conv_direct, ft_conv_winograd;
 

@@ -121,6 +121,20 @@ void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, 
     }
 }
 
+void ft_winograd_fetch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
+                       int32_t channel, int32_t c) {
+    int32_t line = 64 / (int32_t)sizeof(ft_real);
+    if (y0 < 0) nh += y0, y0 = 0;
+    if (x0 < 0) nw += x0, x0 = 0;
+    if (y0 + nh > v->h) nh = v->h - y0;
+    if (x0 + nw > v->w) nw = v->w - x0;
+    const ft_real *first = v->p + ((image * v->h + y0) * v->w + x0) * v->ld + channel;
+    for (int32_t i = 0; i < nh; i++)
+        for (int32_t j = 0; j < nw; j++)
+            for (int32_t k = 0; k < c; k += line)
+                __builtin_prefetch(first + ((int64_t)i * v->w + j) * v->ld + k);
+}
+
 typedef struct block_plan {
     int32_t most;   /* tiles in the largest block */
     int32_t blocks; /* for the planned number of tiles */
@@ -168,14 +182,10 @@ static int64_t block_start(const winograd_job *job, int64_t block) {
     return block * job->p->grid.tiles / job->blocks;
 }
 
-typedef struct tile_at {
-    int64_t image;
-    int32_t y, x;
-} tile_at;
-
-static tile_at tile_origin(const ft_winograd_grid *g, int64_t tile) {
+ft_winograd_tile ft_winograd_tile_at(const ft_winograd_grid *g, int64_t tile) {
     int64_t row = tile / g->cols;
-    return (tile_at){row / g->rows, (int32_t)(row % g->rows) * g->mh, (int32_t)(tile % g->cols) * g->mw};
+    return (ft_winograd_tile){row / g->rows, (int32_t)(row % g->rows) * g->mh,
+                              (int32_t)(tile % g->cols) * g->mw};
 }
 
 static void transform_block(const winograd_job *job, int64_t block, ft_real *v) {
@@ -183,11 +193,16 @@ static void transform_block(const winograd_job *job, int64_t block, ft_real *v) 
     const ft_winograd_grid *g = &p->grid;
     int64_t first = block_start(job, block), n = block_start(job, block + 1) - first, step = n * p->kc + LINE;
     for (int64_t i = 0; i < n; i++) {
-        tile_at at = tile_origin(g, first + i);
+        if (i + FT_WINOGRAD_AHEAD < n) {
+            ft_winograd_tile to_come = ft_winograd_tile_at(g, first + i + FT_WINOGRAD_AHEAD);
+            ft_winograd_fetch(p->src, to_come.image, to_come.y - p->top, to_come.x - p->left + g->nw - g->mw,
+                              g->nh, g->mw, p->src_channel, p->kc);
+        }
+        ft_winograd_tile at = ft_winograd_tile_at(g, first + i);
         const ft_real *d[MAX_POINTS];
         ft_winograd_point(p->src, at.image, at.y - p->top, at.x - p->left, g->nh, g->nw, p->src_channel,
                           p->zeros, d);
-        job->winograd->data(g->r, g->square, p->kc, d, v + i * p->kc, step);
+        job->winograd->data(g->r, g->square, p->kc, d, p->start, v + i * p->kc, step);
     }
 }
 
@@ -196,7 +211,7 @@ static void finish_tile(const winograd_job *job, int64_t tile, int32_t j0, int32
     const ft_winograd_pass *p = job->p;
     const ft_winograd_grid *g = &p->grid;
     const ft_view *d = p->dst;
-    tile_at at = tile_origin(g, tile);
+    ft_winograd_tile at = ft_winograd_tile_at(g, tile);
     ft_real *first = d->p + ((at.image * d->h + at.y) * d->w + at.x) * d->ld + p->dst_channel + j0;
     ft_real *y[FT_WINOGRAD_M * FT_WINOGRAD_M];
     for (int32_t i = 0; i < g->mh; i++)
@@ -206,6 +221,14 @@ static void finish_tile(const winograd_job *job, int64_t tile, int32_t j0, int32
     ft_winograd_finish finish = {p->accumulate, p->scale ? p->scale + j0 : NULL,
                                  p->shift ? p->shift + j0 : NULL, p->relu};
     job->winograd->output(g->r, g->square, cols, from, step, y, &finish);
+}
+
+static void fetch_outputs(const winograd_job *job, int64_t tile, int64_t end, int32_t j0, int32_t cols) {
+    const ft_winograd_pass *p = job->p;
+    for (; tile < end; tile++) {
+        ft_winograd_tile at = ft_winograd_tile_at(&p->grid, tile);
+        ft_winograd_fetch(p->dst, at.image, at.y, at.x, p->grid.mh, p->grid.mw, p->dst_channel + j0, cols);
+    }
 }
 
 static void run_panel(const winograd_job *job, int64_t block, int32_t panel, const ft_real *v,
@@ -222,6 +245,8 @@ static void run_panel(const winograd_job *job, int64_t block, int32_t panel, con
         t.a = v + i * v_step;
         t.b = u + (int64_t)i * p->kc * width;
         t.c = products + i * step;
+        fetch_outputs(job, first + (int64_t)i * n / p->grid.points,
+                      first + (int64_t)(i + 1) * n / p->grid.points, j0, cols);
         job->conv->product(&t);
     }
     for (int32_t i = 0; i < n; i++)

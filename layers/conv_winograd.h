@@ -10,7 +10,7 @@
 #ifndef FACET_LAYERS_CONV_WINOGRAD_H
 #define FACET_LAYERS_CONV_WINOGRAD_H
 
-#include "tensor/view.h"
+#include "tensor/kernels.h"
 
 #include <stdbool.h>
 
@@ -45,6 +45,7 @@ typedef struct ft_winograd_pass {
     ft_winograd_grid grid; /* of dst, for its n */
     int32_t top, left;
     int32_t src_channel, kc, dst_channel, cols;
+    const ft_winograd_start *start; /* done to src, or NULL; its zeros are these: */
     const ft_real *u;
     const ft_real *zeros; /* kc zeros */
     bool accumulate;
@@ -63,7 +64,8 @@ typedef struct ft_winograd_wgrad {
     ft_winograd_grid grid; /* of dy, for its n */
     int32_t top, left;
     int32_t x_channel, dy_channel, rows, cols;
-    const ft_real *zeros; /* rows and cols zeros at least */
+    const ft_winograd_start *start; /* done to x, or NULL; its zeros are these: */
+    const ft_real *zeros;           /* rows and cols zeros at least */
     ft_real *dw;
     int64_t ldw;
     ft_real beta;
@@ -73,8 +75,22 @@ typedef struct ft_winograd_wgrad {
 void ft_winograd_wgrad_run(const ft_winograd_wgrad *p);
 size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes);
 
+/* Where a tile's outputs begin. */
+typedef struct ft_winograd_tile {
+    int64_t image;
+    int32_t y, x;
+} ft_winograd_tile;
+ft_winograd_tile ft_winograd_tile_at(const ft_winograd_grid *g, int64_t tile);
+
 /* Pointers to the nh x nw pixels of a window whose first is (y0, x0) of an image; zeros outside. */
 void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
                        int32_t channel, const ft_real *zeros, const ft_real **to);
+
+enum { FT_WINOGRAD_AHEAD = 2 }; /* tiles between asking for pixels and using them */
+
+/* Asks for that window's pixels, c channels of each: what a tile reads or writes is strewn over several rows,
+ * and the processor does not see it coming. */
+void ft_winograd_fetch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
+                       int32_t channel, int32_t c);
 
 #endif

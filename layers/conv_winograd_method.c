@@ -48,8 +48,17 @@ static void prepare(const ft_conv_group *g, ft_real *prepared) {
     ft_winograd_pack(prepared, g->w, &grid, g->cin, g->cout, g->ldw, false);
 }
 
-static void forward(const ft_conv_group *g, const ft_view *x, const ft_real *prepared, const ft_view *y,
-                    const ft_epilogue *epilogue) {
+/* The prologue of the group's own channels; false: there is none. */
+static bool start_of(const ft_conv_group *g, const ft_epilogue *prologue, ft_winograd_start *start) {
+    if (!prologue) return false;
+    *start = (ft_winograd_start){g->scratch, prologue->scale + g->x_channel, prologue->shift + g->x_channel,
+                                 prologue->relu};
+    return true;
+}
+
+static void forward(const ft_conv_group *g, const ft_view *x, const ft_epilogue *prologue,
+                    const ft_real *prepared, const ft_view *y, const ft_epilogue *epilogue) {
+    ft_winograd_start start;
     ft_winograd_pass p = {.src = x,
                           .dst = y,
                           .grid = output_grid(g, y->n),
@@ -57,6 +66,7 @@ static void forward(const ft_conv_group *g, const ft_view *x, const ft_real *pre
                           .left = g->geo.left,
                           .src_channel = g->x_channel,
                           .kc = g->cin,
+                          .start = start_of(g, prologue, &start) ? &start : NULL,
                           .dst_channel = g->y_channel,
                           .cols = g->cout,
                           .u = prepared,
@@ -89,8 +99,9 @@ static void input_gradient(const ft_conv_group *g, const ft_view *dy, const ft_v
     ft_winograd_run(&p);
 }
 
-static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_view *dy, ft_real *dw,
-                            ft_real beta) {
+static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_epilogue *prologue,
+                            const ft_view *dy, ft_real *dw, ft_real beta) {
+    ft_winograd_start start;
     ft_winograd_wgrad p = {.x = x,
                            .dy = dy,
                            .grid = output_grid(g, dy->n),
@@ -100,6 +111,7 @@ static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_v
                            .dy_channel = g->y_channel,
                            .rows = g->cin,
                            .cols = g->cout,
+                           .start = start_of(g, prologue, &start) ? &start : NULL,
                            .zeros = g->scratch,
                            .dw = dw,
                            .ldw = g->ldw,
@@ -110,6 +122,7 @@ static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_v
 }
 
 const ft_conv_method ft_conv_winograd = {
+    .takes_prologue = true,
     .prepared_size = prepared_size,
     .scratch_size = scratch_size,
     .prepare = prepare,

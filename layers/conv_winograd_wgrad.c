@@ -82,16 +82,28 @@ typedef struct group {
     int64_t v_step, y_step;
 } group;
 
+static void fetch_tile(const ft_winograd_wgrad *p, const group *r, int64_t tile) {
+    const ft_winograd_grid *g = &p->grid;
+    ft_winograd_tile t = ft_winograd_tile_at(g, tile);
+    ft_winograd_fetch(p->x, t.image, t.y - p->top, t.x - p->left + g->nw - g->mw, g->nh, g->mw,
+                      p->x_channel + r->row0, r->rows);
+    ft_winograd_fetch(p->dy, t.image, t.y, t.x, g->mh, g->mw, p->dy_channel + r->col0, r->cols);
+}
+
 static void transform_tile(const wgrad_job *job, const group *r, int64_t tile, int32_t i) {
     const ft_winograd_wgrad *p = job->p;
     const ft_winograd_grid *g = &p->grid;
-    int64_t line = tile / g->cols, image = line / g->rows;
-    int32_t y = (int32_t)(line % g->rows) * g->mh, x = (int32_t)(tile % g->cols) * g->mw;
+    ft_winograd_tile t = ft_winograd_tile_at(g, tile);
     const ft_real *at[MAX_POINTS];
-    ft_winograd_point(p->x, image, y - p->top, x - p->left, g->nh, g->nw, p->x_channel + r->row0, p->zeros,
-                      at);
-    job->winograd->data(g->r, g->square, r->rows, at, r->v + (int64_t)i * r->rows, r->v_step);
-    ft_winograd_point(p->dy, image, y, x, g->mh, g->mw, p->dy_channel + r->col0, p->zeros, at);
+    ft_winograd_point(p->x, t.image, t.y - p->top, t.x - p->left, g->nh, g->nw, p->x_channel + r->row0,
+                      p->zeros, at);
+    ft_winograd_start start;
+    if (p->start)
+        start = (ft_winograd_start){p->zeros, p->start->scale + r->row0, p->start->shift + r->row0,
+                                    p->start->relu};
+    job->winograd->data(g->r, g->square, r->rows, at, p->start ? &start : NULL, r->v + (int64_t)i * r->rows,
+                        r->v_step);
+    ft_winograd_point(p->dy, t.image, t.y, t.x, g->mh, g->mw, p->dy_channel + r->col0, p->zeros, at);
     job->winograd->output_gradient(g->r, g->square, r->cols, at, r->y + (int64_t)i * r->cols, r->y_step);
 }
 
@@ -142,7 +154,10 @@ static void run_task(void *ctx, int64_t task, int32_t thread) {
     int64_t first = split * g->tiles / c->splits, end = (split + 1) * g->tiles / c->splits;
     for (int64_t tile = first; tile < end || tile == first; tile += c->tiles) {
         int32_t n = (int32_t)(end - tile < c->tiles ? end - tile : c->tiles);
-        for (int32_t i = 0; i < n; i++) transform_tile(job, &r, tile + i, i);
+        for (int32_t i = 0; i < n; i++) {
+            if (tile + i + FT_WINOGRAD_AHEAD < end) fetch_tile(p, &r, tile + i + FT_WINOGRAD_AHEAD);
+            transform_tile(job, &r, tile + i, i);
+        }
         add_products(job, &r, n, job->u + split * g->points * job->weights, tile > first);
     }
 }

@@ -9,8 +9,6 @@
 #include "layers/pooling.h"
 #include "tensor/kernels.h"
 
-#include <string.h>
-
 /* 1/n(o) of the window over pixels ys and xs. */
 static ft_real share(const ft_pool_pass *p, ft_span ys, ft_span xs) {
     const ft_pool_args *a = p->call->args;
@@ -18,46 +16,65 @@ static ft_real share(const ft_pool_pass *p, ft_span ys, ft_span xs) {
     return 1 / (ft_real)pixels;
 }
 
+static void add_tap(ft_pool_taps *t, const ft_real *x, ft_real n, int32_t c, ft_real *to) {
+    if (t->n == FT_POOL_TAPS) {
+        ft_pool_kernels_get()->sum(t, c, to);
+        t->n = 0;
+        t->further = true;
+    }
+    t->x[t->n] = x;
+    t->share[t->n++] = n;
+}
+
 static void forward_rows(void *ctx, int64_t chunk, int32_t thread) {
     const ft_pool_pass *p = ctx;
     const ft_view *x = p->call->in, *y = p->call->out;
-    const ft_row_kernels *kernels = ft_row_kernels_get();
     (void)thread;
     ft_row_range rows = ft_pool_rows(p, y, chunk);
+    ft_pool_taps t;
     for (int64_t r = rows.from; r < rows.to; r++) {
         const ft_real *image = x->p + r / y->h * x->h * x->w * x->ld;
         ft_span ys = ft_pool_pixels((int32_t)(r % y->h), p->win.kh, p->win.sh, p->geometry.top, x->h);
         for (int32_t ox = 0; ox < y->w; ox++) {
             ft_span xs = ft_pool_pixels(ox, p->win.kw, p->win.sw, p->geometry.left, x->w);
-            ft_real *to = y->p + (r * y->w + ox) * y->ld, n = share(p, ys, xs), beta = 0;
+            ft_real *to = y->p + (r * y->w + ox) * y->ld, n = share(p, ys, xs);
+            t.n = 0;
+            t.further = false;
             for (int32_t iy = ys.from; iy < ys.to; iy++)
-                for (int32_t ix = xs.from; ix < xs.to; ix++, beta = 1)
-                    kernels->add(1, x->c, n, image + ((int64_t)iy * x->w + ix) * x->ld, x->ld, to, y->ld,
-                                 beta);
+                for (int32_t ix = xs.from; ix < xs.to; ix++)
+                    add_tap(&t, image + ((int64_t)iy * x->w + ix) * x->ld, n, x->c, to);
+            ft_pool_kernels_get()->sum(&t, x->c, to);
         }
     }
+}
+
+static void pixel_gradient(const ft_pool_pass *p, int64_t image, ft_span oys, ft_span oxs, ft_real *to) {
+    const ft_view *dy = p->call->dout, *dx = p->call->din;
+    ft_pool_taps t;
+    t.n = 0;
+    t.further = p->call->beta[0] != 0;
+    for (int32_t oy = oys.from; oy < oys.to; oy++) {
+        ft_span ys = ft_pool_pixels(oy, p->win.kh, p->win.sh, p->geometry.top, dx->h);
+        const ft_real *row = dy->p + (image * dy->h + oy) * dy->w * dy->ld;
+        for (int32_t ox = oxs.from; ox < oxs.to; ox++) {
+            ft_span xs = ft_pool_pixels(ox, p->win.kw, p->win.sw, p->geometry.left, dx->w);
+            add_tap(&t, row + ox * dy->ld, share(p, ys, xs), dx->c, to);
+        }
+    }
+    ft_pool_kernels_get()->sum(&t, dx->c, to);
 }
 
 static void backward_rows(void *ctx, int64_t chunk, int32_t thread) {
     const ft_pool_pass *p = ctx;
     const ft_view *dy = p->call->dout, *dx = p->call->din;
-    const ft_row_kernels *kernels = ft_row_kernels_get();
     (void)thread;
     ft_row_range rows = ft_pool_rows(p, dx, chunk);
     for (int64_t r = rows.from; r < rows.to; r++) {
-        ft_span oys = ft_pool_outputs((int32_t)(r % dx->h), p->win.kh, p->win.sh, p->geometry.top, dy->h);
+        int32_t iy = (int32_t)(r % dx->h);
+        ft_span oys = ft_pool_outputs(iy, p->win.kh, p->win.sh, p->geometry.top, dy->h), oxs = {0, 0};
         for (int32_t ix = 0; ix < dx->w; ix++) {
-            ft_span oxs = ft_pool_outputs(ix, p->win.kw, p->win.sw, p->geometry.left, dy->w);
-            ft_real *to = dx->p + (r * dx->w + ix) * dx->ld;
-            if (p->call->beta[0] == 0) memset(to, 0, (size_t)dx->c * sizeof *to);
-            for (int32_t oy = oys.from; oy < oys.to; oy++) {
-                ft_span ys = ft_pool_pixels(oy, p->win.kh, p->win.sh, p->geometry.top, dx->h);
-                for (int32_t ox = oxs.from; ox < oxs.to; ox++) {
-                    ft_span xs = ft_pool_pixels(ox, p->win.kw, p->win.sw, p->geometry.left, dx->w);
-                    int64_t o = (r / dx->h * dy->h + oy) * dy->w + ox;
-                    kernels->add(1, dx->c, share(p, ys, xs), dy->p + o * dy->ld, dy->ld, to, dx->ld, 1);
-                }
-            }
+            oxs = ft_pool_next_outputs(oxs, ix, p->win.kw, p->win.sw, p->geometry.left, dy->w);
+            pixel_gradient(p, r / dx->h, oys, oxs, dx->p + (r * dx->w + ix) * dx->ld);
         }
     }
 }

@@ -8,7 +8,8 @@
  *     dx = gamma * r * dy                                       otherwise: the moving ones
  *
  * Backward reads x, gamma, and what forward saved: mean and r by channel. The variance is the biased one, as
- * in Keras 3.
+ * in Keras 3. A ReLU after it may be part of it (FT_RELU_AFTER): then forward also saves the scale and shift
+ * that it applied, by which backward sees where the ReLU cut.
  *
  * Statistics: every chunk of rows gives its mean and its sum of squares about it; then, with the chunks in
  * order and in double, mean = sum n_i mean_i / N and N * variance = sum (m2_i + n_i (mean_i - mean)^2), which
@@ -64,6 +65,10 @@ static double inverse_deviation(const ft_call *call, double variance) {
     return 1 / sqrt(variance + ((const ft_batchnorm_args *)call->args)->epsilon);
 }
 
+static bool relu_after(const ft_call *call) {
+    return call->epilogue && call->epilogue->relu;
+}
+
 /* y = scale * x + shift for one channel. shift makes good for what scale lost in rounding. */
 static void fold(const ft_call *call, int32_t k, double mean, double r, ft_real *scale, ft_real *shift) {
     *scale = (ft_real)(or_else(&call->in[GAMMA], k, 1) * r);
@@ -96,6 +101,17 @@ static void update_moving(const ft_call *call, int32_t k, double mean, double va
     *moving_variance = (ft_real)(keep * (double)*moving_variance + take * variance);
 }
 
+/* saved: [scale, shift, mean, r][c] */
+enum { SCALE, SHIFT, MEAN_OF_BATCH, INVERSE, N_SAVED };
+static void save(const work *w, int32_t k, double mean, double r) {
+    ft_real *saved = w->call->saved;
+    if (!saved) return;
+    saved[SCALE * w->c + k] = w->a[k];
+    saved[SHIFT * w->c + k] = w->d[k];
+    saved[MEAN_OF_BATCH * w->c + k] = (ft_real)mean;
+    saved[INVERSE * w->c + k] = (ft_real)r;
+}
+
 static void merge_moments(void *ctx, int64_t block, int32_t thread) {
     const work *w = ctx;
     (void)thread;
@@ -115,15 +131,12 @@ static void merge_moments(void *ctx, int64_t block, int32_t thread) {
             m2[k] += (double)p[w->c + k] + count * apart * apart;
         }
     }
-    ft_real *saved = w->call->saved;
     for (int32_t k = 0; k < n; k++) {
         /* A single row is its own mean: y is beta whatever x is, which r = 0 says without rounding. */
         double variance = m2[k] / (double)w->rows, r = w->rows > 1 ? inverse_deviation(w->call, variance) : 0;
         fold(w->call, first + k, mean[k], r, &w->a[first + k], &w->d[first + k]);
         update_moving(w->call, first + k, mean[k], variance, w->rows);
-        if (!saved) continue;
-        saved[first + k] = (ft_real)mean[k];
-        saved[w->c + first + k] = (ft_real)r;
+        save(w, first + k, mean[k], r);
     }
 }
 
@@ -131,7 +144,7 @@ static void normalize_chunk(void *ctx, int64_t chunk, int32_t thread) {
     const work *w = ctx;
     (void)thread;
     ft_view x = ft_chunk_view(&w->call->in[X], chunk), y = ft_chunk_view(&w->call->out[0], chunk);
-    ft_row_kernels_get()->affine(x.n, x.c, x.p, x.ld, y.p, y.ld, w->a, w->d, false);
+    ft_row_kernels_get()->affine(x.n, x.c, x.p, x.ld, y.p, y.ld, w->a, w->d, relu_after(w->call));
 }
 
 static void forward(const ft_call *call) {
@@ -141,23 +154,37 @@ static void forward(const ft_call *call) {
         ft_par_for(ft_ceil_div(w.c, BLOCK), merge_moments, &w);
     } else {
         affine(call, w.a, w.d);
-        ft_real *saved = call->saved;
-        for (int32_t k = 0; saved && k < w.c; k++) {
-            saved[k] = call->in[MEAN].p[k];
-            saved[w.c + k] = (ft_real)inverse_deviation(call, (double)call->in[VARIANCE].p[k]);
-        }
+        for (int32_t k = 0; k < w.c; k++)
+            save(&w, k, (double)call->in[MEAN].p[k],
+                 inverse_deviation(call, (double)call->in[VARIANCE].p[k]));
     }
-    ft_par_for(w.n_chunks, normalize_chunk, &w);
+    if (call->out[0].p) ft_par_for(w.n_chunks, normalize_chunk, &w);
+}
+
+static void remake(const ft_call *call) {
+    ft_real *saved = call->saved;
+    int32_t c = call->in[X].c;
+    work w = {.call = call, .a = saved + SCALE * c, .d = saved + SHIFT * c};
+    ft_par_for(ft_chunk_count(&call->in[X]), normalize_chunk, &w);
 }
 
 /* ---- backward ---- */
+
+static const ft_real *relu_scale(const work *w) {
+    return relu_after(w->call) ? (const ft_real *)w->call->saved + SCALE * w->c : NULL;
+}
+static const ft_real *relu_shift(const work *w) {
+    return relu_after(w->call) ? (const ft_real *)w->call->saved + SHIFT * w->c : NULL;
+}
 
 static void sums_chunk(void *ctx, int64_t chunk, int32_t thread) {
     const work *w = ctx;
     (void)thread;
     ft_view x = ft_chunk_view(&w->call->in[X], chunk), dy = ft_chunk_view(&w->call->dout[0], chunk);
     ft_real *sum_dy = partial_of(w, chunk);
-    ft_row_kernels_get()->norm_sums(x.n, x.c, x.p, x.ld, dy.p, dy.ld, w->call->saved, sum_dy, sum_dy + w->c);
+    ft_row_kernels_get()->norm_sums(x.n, x.c, x.p, x.ld, dy.p, dy.ld, relu_scale(w), relu_shift(w),
+                                    (const ft_real *)w->call->saved + MEAN_OF_BATCH * w->c, sum_dy,
+                                    sum_dy + w->c);
 }
 
 static void put(const ft_call *call, int i, int32_t k, double gradient) {
@@ -172,7 +199,8 @@ static void put(const ft_call *call, int i, int32_t k, double gradient) {
 static void finish_channel(const work *w, int32_t k, double sum_dy, double sum_dyx) {
     const ft_call *call = w->call;
     const ft_real *saved = call->saved;
-    double mean = (double)saved[k], r = (double)saved[w->c + k], n = (double)w->rows;
+    double mean = (double)saved[MEAN_OF_BATCH * w->c + k], r = (double)saved[INVERSE * w->c + k],
+           n = (double)w->rows;
     double scale = or_else(&call->in[GAMMA], k, 1) * r;
     w->a[k] = (ft_real)scale;
     w->b[k] = call->training ? (ft_real)(-scale * r * r * sum_dyx / n) : 0;
@@ -205,8 +233,8 @@ static void dx_chunk(void *ctx, int64_t chunk, int32_t thread) {
     ft_view dy = ft_chunk_view(&call->dout[0], chunk), dx = ft_chunk_view(&call->din[X], chunk);
     /* Without training b is 0: no need to fetch x for it. */
     ft_view x = call->training ? ft_chunk_view(&call->in[X], chunk) : dy;
-    ft_row_kernels_get()->norm_apply(dy.n, dy.c, x.p, x.ld, dy.p, dy.ld, dx.p, dx.ld, w->a, w->b, w->d,
-                                     call->beta[X]);
+    ft_row_kernels_get()->norm_apply(dy.n, dy.c, x.p, x.ld, dy.p, dy.ld, dx.p, dx.ld, relu_scale(w),
+                                     relu_shift(w), w->a, w->b, w->d, call->beta[X]);
 }
 
 static void backward(const ft_call *call) {
@@ -240,7 +268,7 @@ static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
                    names[i], c, s.n, s.h, s.w, s.c);
     }
     int64_t n_chunks = c > 0 ? ft_ceil_div(ft_shape_rows(b->in[X]), ft_par_rows(c)) : 0;
-    mem->saved = 2 * (size_t)c * sizeof(ft_real);
+    mem->saved = N_SAVED * (size_t)c * sizeof(ft_real);
     mem->forward_scratch = mem->backward_scratch = (3 + 2 * (size_t)n_chunks) * (size_t)c * sizeof(ft_real);
     return ft_shape_like_input(b, out, mem);
 }
@@ -275,12 +303,13 @@ const ft_op ft_op_batchnorm = {
     .n_in = N_INPUTS,
     .n_out = 1,
     .args_size = sizeof(ft_batchnorm_args),
-    .flags = FT_STATEFUL | FT_DIN_OVER_DOUT,
+    .flags = FT_STATEFUL | FT_DIN_OVER_DOUT | FT_RELU_AFTER | FT_DEFERS,
     .needs = {FT_IN(X) | FT_IN(GAMMA) | FT_SAVED, FT_IN(X) | FT_SAVED, 0, FT_IN(GAMMA) | FT_SAVED,
               FT_IN(X) | FT_IN(GAMMA) | FT_SAVED},
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .remake = remake,
     .affine = affine,
     .cases = cases,
 };

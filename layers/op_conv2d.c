@@ -94,6 +94,13 @@ static ft_geometry geometry_of(const ft_call *c) {
     return geo;
 }
 
+static bool takes_prologue(const ft_build *b) {
+    const ft_conv_args *a = b->args;
+    if (is_depthwise(a, b->in[X].c, b->in[W].c)) return false;
+    return choose(a, b->in[X], b->in[W], FT_CONV_FORWARD, b->direct)->takes_prologue &&
+           choose(a, b->in[X], b->in[W], FT_CONV_WEIGHT_GRADIENT, b->direct)->takes_prologue;
+}
+
 static void prepare(const ft_call *c) {
     const ft_conv_args *a = c->args;
     if (is_depthwise(a, c->in[X].c, c->in[W].c)) return;
@@ -133,7 +140,8 @@ static void forward(const ft_call *c) {
         ft_epilogue part = {e.scale ? e.scale + g.y_channel : NULL, e.shift ? e.shift + g.y_channel : NULL,
                             e.relu};
         g.scratch += y->c;
-        m->forward(&g, x, (const ft_real *)c->prepared + (size_t)k * m->prepared_size(&g), y, &part);
+        m->forward(&g, x, c->prologue, (const ft_real *)c->prepared + (size_t)k * m->prepared_size(&g), y,
+                   &part);
     }
 }
 
@@ -157,7 +165,8 @@ static void backward(const ft_call *c) {
                          *to_input = chosen(c, FT_CONV_INPUT_GRADIENT);
     for (int32_t k = 0; k < a->groups; k++) {
         ft_conv_group g = group_of(c, &geo, k);
-        if (c->din[W].p) to_weight->weight_gradient(&g, &c->in[X], dy, c->din[W].p + g.y_channel, c->beta[W]);
+        if (c->din[W].p)
+            to_weight->weight_gradient(&g, &c->in[X], c->prologue, dy, c->din[W].p + g.y_channel, c->beta[W]);
         if (c->din[X].p) to_input->input_gradient(&g, dy, &c->din[X], c->beta[X]);
     }
 }
@@ -260,6 +269,7 @@ const ft_op ft_op_conv2d = {
     .needs = {FT_IN(W), FT_IN(X), 0},
     .shape = shape,
     .prepare = prepare,
+    .takes_prologue = takes_prologue,
     .forward = forward,
     .backward = backward,
     .cases = cases,

@@ -8,52 +8,32 @@
 #include "layers/pooling.h"
 #include "tensor/kernels.h"
 
-#include <string.h>
-
-enum { CHANNELS = 64 }; /* of one go: their maxima and positions stay in the first-level cache */
-
-static inline void keep_larger(int32_t c, const ft_real *restrict x, int32_t position, ft_real *restrict best,
-                               int32_t *restrict where) {
-    for (int32_t k = 0; k < c; k++) {
-        bool larger = (x[k] > best[k]) | (x[k] != x[k]);
-        best[k] = larger ? x[k] : best[k];
-        where[k] = larger ? position : where[k];
-    }
-}
-
-/* One window over the image x (h,w,c): its maxima to y (c), their positions to saved (c). */
-static void window_argmax(const ft_pool_pass *p, const ft_view *x, int32_t oy, int32_t ox, ft_span ys,
-                          ft_span xs, ft_real *y, uint16_t *saved) {
+/* One window over the image x (h,w,c): its maxima to y (c), their positions, unless NULL, to saved (c). */
+static void window_max(const ft_pool_pass *p, const ft_view *x, int32_t oy, int32_t ox, ft_span ys,
+                       ft_real *y, uint16_t *saved) {
+    const ft_pool_kernels *kernels = ft_pool_kernels_get();
+    const ft_span xs = ft_pool_pixels(ox, p->win.kw, p->win.sw, p->geometry.left, x->w);
     int32_t top = oy * p->win.sh - p->geometry.top, left = ox * p->win.sw - p->geometry.left;
-    for (int32_t first = 0; first < x->c; first += CHANNELS) {
-        ft_real best[CHANNELS];
-        int32_t where[CHANNELS], c = x->c - first < CHANNELS ? x->c - first : CHANNELS;
-        const ft_real *corner = x->p + ((int64_t)ys.from * x->w + xs.from) * x->ld + first;
-        for (int32_t k = 0; k < c; k++) {
-            best[k] = corner[k];
-            where[k] = (ys.from - top) * p->win.kw + xs.from - left;
-        }
-        for (int32_t iy = ys.from; iy < ys.to; iy++)
-            for (int32_t ix = xs.from; ix < xs.to; ix++)
-                keep_larger(c, x->p + ((int64_t)iy * x->w + ix) * x->ld + first,
-                            (iy - top) * p->win.kw + ix - left, best, where);
-        memcpy(y + first, best, (size_t)c * sizeof *y);
-        for (int32_t k = 0; k < c; k++) saved[first + k] = (uint16_t)where[k];
-    }
-}
-
-/* The same without positions. */
-static void window_max(const ft_view *x, ft_span ys, ft_span xs, ft_real *y) {
-    const ft_row_kernels *kernels = ft_row_kernels_get();
-    memcpy(y, x->p + ((int64_t)ys.from * x->w + xs.from) * x->ld, (size_t)x->c * sizeof *y);
+    ft_pool_taps t;
+    t.n = 0;
+    t.further = false;
     for (int32_t iy = ys.from; iy < ys.to; iy++)
-        for (int32_t ix = xs.from; ix < xs.to; ix++)
-            kernels->max(x->c, x->p + ((int64_t)iy * x->w + ix) * x->ld, y);
+        for (int32_t ix = xs.from; ix < xs.to; ix++) {
+            if (t.n == FT_POOL_TAPS) {
+                kernels->max(&t, x->c, y, saved);
+                t.n = 0;
+                t.further = true;
+            }
+            t.x[t.n] = x->p + ((int64_t)iy * x->w + ix) * x->ld;
+            t.place[t.n++] = (iy - top) * p->win.kw + ix - left;
+        }
+    kernels->max(&t, x->c, y, saved);
 }
 
 static void forward_rows(void *ctx, int64_t chunk, int32_t thread) {
     const ft_pool_pass *p = ctx;
     const ft_view *y = p->call->out;
+    uint16_t *saved = p->call->saved;
     (void)thread;
     ft_row_range rows = ft_pool_rows(p, y, chunk);
     for (int64_t r = rows.from; r < rows.to; r++) {
@@ -62,46 +42,50 @@ static void forward_rows(void *ctx, int64_t chunk, int32_t thread) {
         int32_t oy = (int32_t)(r % y->h);
         ft_span ys = ft_pool_pixels(oy, p->win.kh, p->win.sh, p->geometry.top, image.h);
         for (int32_t ox = 0; ox < y->w; ox++) {
-            ft_span xs = ft_pool_pixels(ox, p->win.kw, p->win.sw, p->geometry.left, image.w);
             int64_t o = r * y->w + ox;
-            if (p->call->saved)
-                window_argmax(p, &image, oy, ox, ys, xs, y->p + o * y->ld,
-                              (uint16_t *)p->call->saved + o * y->c);
-            else
-                window_max(&image, ys, xs, y->p + o * y->ld);
+            window_max(p, &image, oy, ox, ys, y->p + o * y->ld, saved ? saved + o * y->c : NULL);
         }
     }
 }
 
-static void add_where(int32_t c, const uint16_t *restrict where, uint16_t position,
-                      const ft_real *restrict dy, ft_real *restrict dx) {
-    for (int32_t k = 0; k < c; k++) {
-        ft_real g = dy[k]; /* loaded whatever the position: else the loop does not become vectors */
-        dx[k] += where[k] == position ? g : 0;
-    }
+/* Pixel (iy, ix) of an image of dx from the windows (oys, oxs) of that image of dy that hold it; `first` is
+ * the number of its window 0. */
+static void pixel_gradient(const ft_pool_pass *p, int64_t first, int32_t iy, int32_t ix, ft_span oys,
+                           ft_span oxs, ft_real *dx) {
+    const ft_pool_kernels *kernels = ft_pool_kernels_get();
+    const ft_view *dy = p->call->dout;
+    const uint16_t *saved = p->call->saved;
+    ft_pool_taps t;
+    t.n = 0;
+    t.further = p->call->beta[0] != 0;
+    for (int32_t oy = oys.from; oy < oys.to; oy++)
+        for (int32_t ox = oxs.from; ox < oxs.to; ox++) {
+            if (t.n == FT_POOL_TAPS) {
+                kernels->max_backward(&t, dy->c, dx);
+                t.n = 0;
+                t.further = true;
+            }
+            int64_t o = first + (int64_t)oy * dy->w + ox;
+            int32_t ky = iy - (oy * p->win.sh - p->geometry.top);
+            int32_t kx = ix - (ox * p->win.sw - p->geometry.left);
+            t.x[t.n] = dy->p + o * dy->ld;
+            t.where[t.n] = saved + o * dy->c;
+            t.place[t.n++] = ky * p->win.kw + kx;
+        }
+    kernels->max_backward(&t, dy->c, dx);
 }
 
 static void backward_rows(void *ctx, int64_t chunk, int32_t thread) {
     const ft_pool_pass *p = ctx;
     const ft_view *dy = p->call->dout, *dx = p->call->din;
-    const uint16_t *saved = p->call->saved;
     (void)thread;
     ft_row_range rows = ft_pool_rows(p, dx, chunk);
     for (int64_t r = rows.from; r < rows.to; r++) {
         int32_t iy = (int32_t)(r % dx->h);
-        ft_span oys = ft_pool_outputs(iy, p->win.kh, p->win.sh, p->geometry.top, dy->h);
+        ft_span oys = ft_pool_outputs(iy, p->win.kh, p->win.sh, p->geometry.top, dy->h), oxs = {0, 0};
         for (int32_t ix = 0; ix < dx->w; ix++) {
-            ft_span oxs = ft_pool_outputs(ix, p->win.kw, p->win.sw, p->geometry.left, dy->w);
-            ft_real *to = dx->p + (r * dx->w + ix) * dx->ld;
-            if (p->call->beta[0] == 0) memset(to, 0, (size_t)dx->c * sizeof *to);
-            for (int32_t oy = oys.from; oy < oys.to; oy++)
-                for (int32_t ox = oxs.from; ox < oxs.to; ox++) {
-                    int64_t o = (r / dx->h * dy->h + oy) * dy->w + ox;
-                    int32_t ky = iy - (oy * p->win.sh - p->geometry.top);
-                    int32_t kx = ix - (ox * p->win.sw - p->geometry.left);
-                    add_where(dx->c, saved + o * dx->c, (uint16_t)(ky * p->win.kw + kx), dy->p + o * dy->ld,
-                              to);
-                }
+            oxs = ft_pool_next_outputs(oxs, ix, p->win.kw, p->win.sw, p->geometry.left, dy->w);
+            pixel_gradient(p, r / dx->h * dy->h * dy->w, iy, ix, oys, oxs, dx->p + (r * dx->w + ix) * dx->ld);
         }
     }
 }

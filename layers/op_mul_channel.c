@@ -70,12 +70,12 @@ static void backward_chunk(void *ctx, int64_t chunk, int32_t thread) {
     if (call->din[1].p) {
         ft_view x = rows_of(w, &call->in[0], chunk);
         ft_real *sums = w->partial + 2 * chunk * w->c;
-        kernels->norm_sums(x.n, x.c, x.p, x.ld, dy.p, dy.ld, w->zeros, sums, sums + w->c);
+        kernels->norm_sums(x.n, x.c, x.p, x.ld, dy.p, dy.ld, NULL, NULL, w->zeros, sums, sums + w->c);
     }
     if (call->din[0].p) {
         ft_view dx = rows_of(w, &call->din[0], chunk);
-        kernels->norm_apply(dy.n, dy.c, dy.p, dy.ld, dy.p, dy.ld, dx.p, dx.ld, factors(w, chunk), w->zeros,
-                            w->zeros, call->beta[0]);
+        kernels->norm_apply(dy.n, dy.c, dy.p, dy.ld, dy.p, dy.ld, dx.p, dx.ld, NULL, NULL, factors(w, chunk),
+                            w->zeros, w->zeros, call->beta[0]);
     }
 }
 

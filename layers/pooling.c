@@ -37,11 +37,17 @@ ft_val ft_pool_apply(ft_graph *g, const ft_op *op, ft_val x, const ft_pool *o) {
     return ft_apply(g, op, o->name, &a, 1, &x);
 }
 
+/* Neighbouring rows share what they read, so a chunk has several; but there are enough for many threads. */
+static int64_t chunk_rows(const ft_view *v) {
+    int64_t least = ft_par_rows((int64_t)v->w * v->c), fair = ft_ceil_div((int64_t)v->n * v->h, 64);
+    return fair < least ? least : fair < 8 * least ? fair : 8 * least;
+}
+
 void ft_pool_run(const ft_call *call, const ft_view *x, const ft_view *v,
                  void (*body)(void *pass, int64_t chunk, int32_t thread)) {
     ft_pool_pass pass = {.call = call,
                          .win = ((const ft_pool_args *)call->args)->win,
-                         .chunk_rows = ft_par_rows((int64_t)v->w * v->c)};
+                         .chunk_rows = chunk_rows(v)};
     if (ft_window_geometry(&pass.win, x->h, x->w, &pass.geometry) != FT_OK)
         return; /* ft_pool_shape took it */
     ft_par_for(ft_ceil_div((int64_t)v->n * v->h, pass.chunk_rows), body, &pass);

@@ -21,6 +21,15 @@ static inline ft_span ft_pool_outputs(int32_t i, int32_t k, int32_t s, int32_t b
     return (ft_span){past < 0 ? 0 : past / s + 1, last < out ? last + 1 : out};
 }
 
+/* The same from `last`, that of pixel i - 1 ({0, 0} before the first): a walk along the axis without
+ * divisions. */
+static inline ft_span ft_pool_next_outputs(ft_span last, int32_t i, int32_t k, int32_t s, int32_t before,
+                                           int32_t out) {
+    while (last.from < out && last.from * s - before + k <= i) last.from++;
+    while (last.to < out && last.to * s - before <= i) last.to++;
+    return last;
+}
+
 /* ft_op.shape of a pool: every window must hold a pixel of the image and at most 65,535 positions. */
 ft_err ft_pool_shape(const ft_build *b, ft_shape out[], ft_geometry *geometry);
 /* Adds a node of the pooling op. */

@@ -5,13 +5,14 @@
 #include "optim/optim_state.h"
 
 #include "optim/stretch.h"
+#include "tensor/kernels.h"
 #include "tensor/par.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 8 };
+enum { PIECE = 4096 };
 
 struct ft_optim_state {
     const ft_optimizer *optimizer;
@@ -127,27 +128,12 @@ static inline ft_real clamp(ft_real x, ft_real limit) {
     return y > -limit ? y : -limit;
 }
 
-static inline double square(ft_real x, ft_real limit, int32_t *bad) {
-    double y = clamp(x, limit);
-    *bad |= !(x - x == 0); /* NaN and infinities */
-    return y * y;
-}
-
-/* Squares are added in double, in lanes so that the additions need not wait for each other; the order is
- * fixed. */
 static void add_squares(void *ctx, int64_t chunk, int32_t thread) {
     (void)thread;
     const pass *p = ctx;
     const ft_stretch *b = &p->s->stretches[chunk];
-    const ft_real *g = p->grads[b->array] + b->at;
-    const ft_real scale = p->scale, limit = p->limit;
-    double lanes[LANES] = {0}, sum = 0;
-    int32_t bad = 0, i = 0;
-    for (; i + LANES <= b->n; i += LANES)
-        for (int32_t j = 0; j < LANES; j++) lanes[j] += square(g[i + j] * scale, limit, &bad);
-    for (; i < b->n; i++) sum += square(g[i] * scale, limit, &bad);
-    for (int32_t j = 0; j < LANES; j++) sum += lanes[j];
-    p->s->squares[chunk] = bad ? NAN : sum;
+    p->s->squares[chunk] =
+        ft_update_kernels_get()->squares(b->n, p->grads[b->array] + b->at, p->scale, p->limit);
 }
 
 static ft_err gradient_norm(pass *p, double *norm) {
@@ -166,6 +152,16 @@ static ft_err gradient_norm(pass *p, double *norm) {
     return FT_OK;
 }
 
+/* Optimisers need not know of scales and limits: what is left of the gradient stays in the nearest cache. */
+static void update_piece(const pass *p, ft_update u) {
+    ft_real final[PIECE];
+    if (p->scale != 1 || p->factor != 1 || isfinite(p->limit)) {
+        for (int64_t i = 0; i < u.n; i++) final[i] = clamp(u.g[i] * p->scale, p->limit) * p->factor;
+        u.g = final;
+    }
+    p->s->optimizer->update(&u);
+}
+
 static void update_stretch(void *ctx, int64_t chunk, int32_t thread) {
     (void)thread;
     const pass *p = ctx;
@@ -177,21 +173,15 @@ static void update_stretch(void *ctx, int64_t chunk, int32_t thread) {
     ft_hyper hyper = s->options.hyper;
     hyper.lr = p->lr * param->lr_multiplier;
     if (!param->decay) hyper.weight_decay = 0;
-    ft_update u = {.w = param->w + b->at,
-                   .g = p->grads[b->array] + b->at,
-                   .n = b->n,
-                   .hyper = &hyper,
-                   .t = s->steps + 1};
-    for (int32_t k = 0; k < optimizer->n_slots; k++)
-        u.slot[k] = s->slot[b->array * optimizer->n_slots + k] + b->at;
-
-    ft_real
-        final[FT_STRETCH]; /* stays in the nearest cache, so optimisers need not know of scales and limits */
-    if (p->scale != 1 || p->factor != 1 || isfinite(p->limit)) {
-        for (int32_t i = 0; i < b->n; i++) final[i] = clamp(u.g[i] * p->scale, p->limit) * p->factor;
-        u.g = final;
+    ft_update u = {.hyper = &hyper, .t = s->steps + 1};
+    for (int64_t at = b->at, end = b->at + b->n; at < end; at += u.n) {
+        u.n = end - at < PIECE ? end - at : PIECE;
+        u.w = param->w + at;
+        u.g = p->grads[b->array] + at;
+        for (int32_t k = 0; k < optimizer->n_slots; k++)
+            u.slot[k] = s->slot[b->array * optimizer->n_slots + k] + at;
+        update_piece(p, u);
     }
-    optimizer->update(&u);
 }
 
 ft_err ft_optim_step(ft_optim_state *s, const ft_real *const grads[], double lr, double grad_scale,

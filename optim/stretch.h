@@ -5,7 +5,9 @@
 
 #include <stdint.h>
 
-enum { FT_STRETCH = 4096 };
+enum {
+    FT_STRETCH = 32768
+}; /* long enough for the processor to fetch ahead, which it does at two thirds at 4096 */
 
 typedef struct ft_stretch {
     int32_t array, n;

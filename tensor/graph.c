@@ -128,24 +128,38 @@ void ft_graph_next_name(ft_graph *g, const ft_op *op, const char *wanted, char n
     while (node_exists(g, name));
 }
 
-ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct,
-                     ft_shape out[FT_MAX_OUT], ft_mem *mem) {
-    const node *nd = &g->nodes[k];
-    ft_shape in[FT_MAX_IN] = {{0}};
+static ft_build node_build(const ft_graph *g, const node *nd, int32_t n, bool training, bool direct,
+                           ft_shape in[FT_MAX_IN]) {
+    memset(in, 0, FT_MAX_IN * sizeof *in);
     for (int32_t i = 0; i < nd->n_in; i++) {
         if (nd->in[i].id < 0) continue;
         const value *v = &g->values[nd->in[i].id];
         in[i] = v->shape;
         if (v->batched) in[i].n = n;
     }
+    return (ft_build){.in = in,
+                      .n_in = nd->n_in,
+                      .args = nd->args,
+                      .training = training,
+                      .direct = direct,
+                      .lanes = ft_threads()};
+}
+
+bool ft_node_takes_prologue(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct) {
+    const node *nd = &g->nodes[k];
+    if (!nd->op->takes_prologue) return false;
+    ft_shape in[FT_MAX_IN];
+    ft_build b = node_build(g, nd, n, training, direct, in);
+    return nd->op->takes_prologue(&b);
+}
+
+ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct,
+                     ft_shape out[FT_MAX_OUT], ft_mem *mem) {
+    const node *nd = &g->nodes[k];
+    ft_shape in[FT_MAX_IN];
+    ft_build b = node_build(g, nd, n, training, direct, in);
     memset(out, 0, FT_MAX_OUT * sizeof *out);
     *mem = (ft_mem){0};
-    ft_build b = {.in = in,
-                  .n_in = nd->n_in,
-                  .args = nd->args,
-                  .training = training,
-                  .direct = direct,
-                  .lanes = ft_threads()};
     ft_err e = nd->op->shape(&b, out, mem);
     return e == FT_OK ? FT_OK : ft_err_prefix(e, "%s", nd->name);
 }

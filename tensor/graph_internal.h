@@ -37,5 +37,7 @@ struct ft_graph {
 /* Shapes and memory of node k for a batch of n; the message carries the node's name. */
 ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct,
                      ft_shape out[FT_MAX_OUT], ft_mem *mem);
+/* What node k says of taking a prologue (ft_op.takes_prologue). */
+bool ft_node_takes_prologue(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct);
 
 #endif

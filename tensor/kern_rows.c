@@ -83,42 +83,80 @@ static void affine(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_re
     }
 }
 
-static void norm_sums(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy, int64_t lddy,
-                      const ft_real *mean, ft_real *restrict sum_dy, ft_real *restrict sum_dyx) {
+/* dy, or behind a ReLU 0 where that cut. dy is loaded whatever comes out: else the compiler wants masked
+ * loads.
+ */
+static inline ft_real passed(bool relu, ft_real dy, ft_real scale, ft_real x, ft_real shift) {
+    return !relu || scale * x + shift > 0 ? dy : 0;
+}
+
+static inline __attribute__((always_inline)) void
+norm_sums_of(const bool relu, int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy,
+             int64_t lddy, const ft_real *scale, const ft_real *shift, const ft_real *mean,
+             ft_real *restrict sum_dy, ft_real *restrict sum_dyx) {
     for (int32_t k = 0; k < c; k++) sum_dy[k] = sum_dyx[k] = 0;
     fetch(rows, c, x, ldx);
     fetch(rows, c, dy, lddy);
     int64_t r = 0;
     for (; r + 4 <= rows; r += 4) {
         const ft_real *x0 = x + r * ldx, *x1 = x0 + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
-        const ft_real *g0 = dy + r * lddy, *g1 = g0 + lddy, *g2 = g1 + lddy, *g3 = g2 + lddy;
+        const ft_real *d0 = dy + r * lddy, *d1 = d0 + lddy, *d2 = d1 + lddy, *d3 = d2 + lddy;
         for (int32_t k = 0; k < c; k++) {
-            ft_real m = mean[k];
-            sum_dy[k] += (g0[k] + g1[k]) + (g2[k] + g3[k]);
-            sum_dyx[k] +=
-                (g0[k] * (x0[k] - m) + g1[k] * (x1[k] - m)) + (g2[k] * (x2[k] - m) + g3[k] * (x3[k] - m));
+            ft_real m = mean[k], s = relu ? scale[k] : 0, t = relu ? shift[k] : 0;
+            ft_real g0 = passed(relu, d0[k], s, x0[k], t), g1 = passed(relu, d1[k], s, x1[k], t);
+            ft_real g2 = passed(relu, d2[k], s, x2[k], t), g3 = passed(relu, d3[k], s, x3[k], t);
+            sum_dy[k] += (g0 + g1) + (g2 + g3);
+            sum_dyx[k] += (g0 * (x0[k] - m) + g1 * (x1[k] - m)) + (g2 * (x2[k] - m) + g3 * (x3[k] - m));
         }
     }
-    for (; r < rows; r++) {
-        const ft_real *x0 = x + r * ldx, *g0 = dy + r * lddy;
+    for (; r < rows; r++)
         for (int32_t k = 0; k < c; k++) {
-            sum_dy[k] += g0[k];
-            sum_dyx[k] += g0[k] * (x0[k] - mean[k]);
+            ft_real v = x[r * ldx + k];
+            ft_real g = passed(relu, dy[r * lddy + k], relu ? scale[k] : 0, v, relu ? shift[k] : 0);
+            sum_dy[k] += g;
+            sum_dyx[k] += g * (v - mean[k]);
+        }
+}
+
+static void norm_sums(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy, int64_t lddy,
+                      const ft_real *scale, const ft_real *shift, const ft_real *mean, ft_real *sum_dy,
+                      ft_real *sum_dyx) {
+    if (scale)
+        norm_sums_of(true, rows, c, x, ldx, dy, lddy, scale, shift, mean, sum_dy, sum_dyx);
+    else
+        norm_sums_of(false, rows, c, x, ldx, dy, lddy, scale, shift, mean, sum_dy, sum_dyx);
+}
+
+static inline __attribute__((always_inline)) void norm_apply_row(const bool relu, int32_t c, const ft_real *x,
+                                                                 const ft_real *dy, ft_real *dx,
+                                                                 const ft_real *scale, const ft_real *shift,
+                                                                 const ft_real *a, const ft_real *b,
+                                                                 const ft_real *d, ft_real beta) {
+    if (beta == 0) {
+        EACH_ALONE
+        for (int32_t k = 0; k < c; k++) {
+            ft_real g = dy[k], v = x[k];
+            g = passed(relu, g, relu ? scale[k] : 0, v, relu ? shift[k] : 0);
+            dx[k] = a[k] * g + (b[k] * v + d[k]);
+        }
+    } else {
+        EACH_ALONE
+        for (int32_t k = 0; k < c; k++) {
+            ft_real g = dy[k], v = x[k];
+            g = passed(relu, g, relu ? scale[k] : 0, v, relu ? shift[k] : 0);
+            dx[k] = beta * dx[k] + (a[k] * g + (b[k] * v + d[k]));
         }
     }
 }
 
 static void norm_apply(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy,
-                       int64_t lddy, ft_real *dx, int64_t lddx, const ft_real *a, const ft_real *b,
-                       const ft_real *d, ft_real beta) {
+                       int64_t lddy, ft_real *dx, int64_t lddx, const ft_real *scale, const ft_real *shift,
+                       const ft_real *a, const ft_real *b, const ft_real *d, ft_real beta) {
     for (int64_t r = 0; r < rows; r++, x += ldx, dy += lddy, dx += lddx) {
-        if (beta == 0) {
-            EACH_ALONE
-            for (int32_t k = 0; k < c; k++) dx[k] = a[k] * dy[k] + (b[k] * x[k] + d[k]);
-        } else {
-            EACH_ALONE
-            for (int32_t k = 0; k < c; k++) dx[k] = beta * dx[k] + (a[k] * dy[k] + (b[k] * x[k] + d[k]));
-        }
+        if (scale)
+            norm_apply_row(true, c, x, dy, dx, scale, shift, a, b, d, beta);
+        else
+            norm_apply_row(false, c, x, dy, dx, NULL, NULL, a, b, d, beta);
     }
 }
 
@@ -164,14 +202,6 @@ static void add(int64_t rows, int32_t c, ft_real alpha, const ft_real *x, int64_
     }
 }
 
-static void max(int32_t c, const ft_real *x, ft_real *y) {
-    EACH_ALONE
-    for (int32_t k = 0; k < c; k++) {
-        ft_real u = x[k], v = y[k];
-        y[k] = ((u > v) | (u != u)) ? u : v; /* a NaN on either side stays */
-    }
-}
-
 const ft_row_kernels FT_KERN_TABLE(row) = {
     .moments = moments,
     .affine = affine,
@@ -180,5 +210,4 @@ const ft_row_kernels FT_KERN_TABLE(row) = {
     .relu = relu,
     .relu_backward = relu_backward,
     .add = add,
-    .max = max,
 };

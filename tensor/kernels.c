@@ -13,6 +13,8 @@
     extern const ft_conv_kernels ft_conv_kernels_##isa;         \
     extern const ft_winograd_kernels ft_winograd_kernels_##isa; \
     extern const ft_row_kernels ft_row_kernels_##isa;           \
+    extern const ft_pool_kernels ft_pool_kernels_##isa;         \
+    extern const ft_update_kernels ft_update_kernels_##isa;     \
     extern const ft_peak_kernels ft_peak_kernels_##isa;
 FT_ISAS(DECLARE)
 
@@ -36,6 +38,8 @@ static const struct isa {
     const ft_conv_kernels *conv;
     const ft_winograd_kernels *winograd;
     const ft_row_kernels *row;
+    const ft_pool_kernels *pool;
+    const ft_update_kernels *update;
     const ft_peak_kernels *peak;
 } isas[] = {
 #define ROW(isa)                 \
@@ -44,6 +48,8 @@ static const struct isa {
      &ft_conv_kernels_##isa,     \
      &ft_winograd_kernels_##isa, \
      &ft_row_kernels_##isa,      \
+     &ft_pool_kernels_##isa,     \
+     &ft_update_kernels_##isa,   \
      &ft_peak_kernels_##isa},
     FT_ISAS(ROW)};
 enum { N_ISAS = sizeof isas / sizeof isas[0] };
@@ -76,6 +82,12 @@ const ft_winograd_kernels *ft_winograd_kernels_get(void) {
 const ft_row_kernels *ft_row_kernels_get(void) {
     return current()->row;
 }
+const ft_pool_kernels *ft_pool_kernels_get(void) {
+    return current()->pool;
+}
+const ft_update_kernels *ft_update_kernels_get(void) {
+    return current()->update;
+}
 const ft_peak_kernels *ft_peak_kernels_get(void) {
     return current()->peak;
 }
@@ -94,7 +106,8 @@ ft_err ft_isa_set(const char *name) {
         chosen = &isas[i];
         return FT_OK;
     }
-    FT_FAIL(USAGE, "unknown instruction set '%s'; known: base, avx2, avx512", name);
+#define NAME(isa) " " #isa
+    FT_FAIL(USAGE, "unknown instruction set '%s'; known:" FT_ISAS(NAME), name);
 }
 
 const char *ft_isa_available(int32_t i) {

@@ -76,6 +76,12 @@ const ft_conv_kernels *ft_conv_kernels_get(void);
 
 /* ---- Winograd's transforms: kern_winograd.c ---- */
 
+/* d = relu?(scale * d + shift), c numbers each, except where d is `zeros`: there it stays 0. */
+typedef struct ft_winograd_start {
+    const ft_real *zeros, *scale, *shift;
+    bool relu;
+} ft_winograd_start;
+
 typedef struct ft_winograd_finish {
     bool accumulate;
     const ft_real *scale, *shift;
@@ -88,8 +94,9 @@ typedef struct ft_winograd_finish {
  * elements apart, in row-major order. */
 enum { FT_WINOGRAD_M = 4 };
 typedef struct ft_winograd_kernels {
-    /* v = B^T d B of n (n * n) inputs. */
-    void (*data)(int32_t r, bool square, int32_t c, const ft_real *const *d, ft_real *v, int64_t step);
+    /* v = B^T d B of n (n * n) inputs. start (may be NULL) is done to them first. */
+    void (*data)(int32_t r, bool square, int32_t c, const ft_real *const *d, const ft_winograd_start *start,
+                 ft_real *v, int64_t step);
     /* y = A^T p A of m (m * m) outputs; a NULL y is outside the image. Then as ft_conv_tile: accumulate, or
      * scale, shift (c numbers or NULL) and relu. */
     void (*output)(int32_t r, bool square, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
@@ -116,13 +123,15 @@ typedef struct ft_row_kernels {
     /* y = scale*x + shift by channel, then max(y, 0) if relu. y may be x. */
     void (*affine)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy,
                    const ft_real *scale, const ft_real *shift, bool relu);
-    /* sum_dy[k] = sum dy; sum_dyx[k] = sum dy * (x - mean[k]). Overwrites. */
+    /* sum_dy[k] = sum dy; sum_dyx[k] = sum dy * (x - mean[k]). Overwrites. Behind a ReLU, scale and shift are
+     * affine's, and dy counts only where affine's y > 0; else they are NULL. */
     void (*norm_sums)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy, int64_t lddy,
-                      const ft_real *mean, ft_real *sum_dy, ft_real *sum_dyx);
-    /* dx = beta*dx + a[k]*dy + b[k]*x + d[k]. dx may be dy. */
+                      const ft_real *scale, const ft_real *shift, const ft_real *mean, ft_real *sum_dy,
+                      ft_real *sum_dyx);
+    /* dx = beta*dx + a[k]*dy + b[k]*x + d[k], dy as in norm_sums. dx may be dy. */
     void (*norm_apply)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy,
-                       int64_t lddy, ft_real *dx, int64_t lddx, const ft_real *a, const ft_real *b,
-                       const ft_real *d, ft_real beta);
+                       int64_t lddy, ft_real *dx, int64_t lddx, const ft_real *scale, const ft_real *shift,
+                       const ft_real *a, const ft_real *b, const ft_real *d, ft_real beta);
     /* y = max(x, 0). y may be x. */
     void (*relu)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy);
     /* dx = beta*dx + (y > 0 ? dy : 0). dx may be dy. */
@@ -131,10 +140,38 @@ typedef struct ft_row_kernels {
     /* y = beta*y + alpha*x. */
     void (*add)(int64_t rows, int32_t c, ft_real alpha, const ft_real *x, int64_t ldx, ft_real *y,
                 int64_t ldy, ft_real beta);
-    /* y = max(x, y), used for pooling. */
-    void (*max)(int32_t c, const ft_real *x, ft_real *y);
 } ft_row_kernels;
 const ft_row_kernels *ft_row_kernels_get(void);
+
+/* ---- pooling: kern_pool.c ---- */
+
+/* What one pixel is made of: up to FT_POOL_TAPS pixels of the other side, c channels each. */
+enum { FT_POOL_TAPS = 32 };
+typedef struct ft_pool_taps {
+    int32_t n;
+    bool further; /* to what the result holds already; else it is overwritten */
+    const ft_real *x[FT_POOL_TAPS];
+    const uint16_t *where[FT_POOL_TAPS]; /* max_backward: the places that max left for x[i] */
+    int32_t place[FT_POOL_TAPS];         /* max, max_backward: of tap i in the window, at most UINT16_MAX */
+    ft_real share[FT_POOL_TAPS];         /* sum */
+} ft_pool_taps;
+typedef struct ft_pool_kernels {
+    /* y = max x_i, where (may be NULL) = the place of the first of equals. A NaN wins. n > 0 or further. */
+    void (*max)(const ft_pool_taps *t, int32_t c, ft_real *y, uint16_t *where);
+    /* dx = sum of x_i where where_i is place_i. */
+    void (*max_backward)(const ft_pool_taps *t, int32_t c, ft_real *dx);
+    /* y = sum of share_i * x_i. */
+    void (*sum)(const ft_pool_taps *t, int32_t c, ft_real *y);
+} ft_pool_kernels;
+const ft_pool_kernels *ft_pool_kernels_get(void);
+
+/* ---- the optimisers: kern_update.c ---- */
+
+typedef struct ft_update_kernels {
+    /* Sum of min(max(scale*x, -limit), limit)^2 in double; NaN if a scale*x is not finite. */
+    double (*squares)(int64_t n, const ft_real *x, ft_real scale, ft_real limit);
+} ft_update_kernels;
+const ft_update_kernels *ft_update_kernels_get(void);
 
 /* ---- the processor's limit: kern_peak.c ---- */
 

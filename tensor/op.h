@@ -29,6 +29,12 @@ enum ft_op_flags {
     FT_EPILOGUE =
         128, /* forward honours ft_call.epilogue, so a following affine op and ReLU may be folded in   */
     FT_RELU = 256, /* is max(x, 0) */
+    FT_RELU_AFTER =
+        512, /* in training too forward honours epilogue->relu (nothing else of it); out[0] then is
+                what follows the ReLU, dout[0] its gradient, and needs[] must do without out[0] */
+    FT_DEFERS =
+        1024, /* in training out[0] is relu?(scale * in[0] + shift) by channel with scale and shift the
+                 first 2c numbers of saved; where out[0].p is NULL the readers do that themselves */
 };
 
 /* y = relu?(scale * y + shift) by channel, applied by an FT_EPILOGUE op as it writes its output. */
@@ -49,7 +55,8 @@ typedef struct ft_call {
     void *saved;      /* written by forward, read by backward                                          */
     void *scratch;    /* for the duration of the call                                                  */
     void *prepared;   /* what ft_op.prepare made of the parameters                                     */
-    const ft_epilogue *epilogue; /* NULL, or to be applied on the way out (FT_EPILOGUE ops only) */
+    const ft_epilogue *epilogue; /* NULL, or to be applied on the way out (FT_EPILOGUE, FT_RELU_AFTER) */
+    const ft_epilogue *prologue; /* NULL, or in[0] is to be read as that of it (see takes_prologue) */
     uint64_t seed; /* of this node in this step: bits = f(seed, element)                            */
     int32_t n_in;
     bool training; /* false in an inference plan and in a frozen node */
@@ -103,8 +110,13 @@ typedef struct ft_op {
     /* Optional: derives call->prepared from the parameters alone (in[1...]); run only when they have changed.
      */
     void (*prepare)(const ft_call *call);
+    /* Optional: may a call with these shapes be given a prologue, forward and backward? */
+    bool (*takes_prologue)(const ft_build *b);
     void (*forward)(const ft_call *call);
     void (*backward)(const ft_call *call);
+    /* Optional: writes out[0] once more, bit by bit, from what the gradient of input 0 reads anyway. Cheap,
+     * so that a plan may forget out[0] between its last forward and its first backward reader. */
+    void (*remake)(const ft_call *call);
     /* Optional: when not training the op is y = scale*x + shift by channel (c = in[0].c numbers each). */
     void (*affine)(const ft_call *call, ft_real *scale, ft_real *shift);
     const ft_case *cases;

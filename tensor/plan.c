@@ -94,37 +94,6 @@ static ft_err find_gradients(ft_plan *p) {
     return FT_OK;
 }
 
-/* The one needed node that reads v, or NEVER when there are none or several, or v is kept. */
-static int32_t only_reader(const ft_plan *p, int32_t v) {
-    int32_t reader = NEVER;
-    if (p->values[v].kept) return NEVER;
-    for (int32_t i = p->g->values[v].node + 1; i < p->g->n_nodes; i++)
-        for (int32_t k = 0; p->nodes[i].needed && k < p->g->nodes[i].n_in; k++) {
-            if (p->g->nodes[i].in[k].id != v) continue;
-            if (reader != NEVER) return NEVER;
-            reader = i;
-        }
-    return reader;
-}
-
-/* Folds a batch norm that only applies its running statistics, and a ReLU, into the convolution before them.
- */
-static void fold(ft_plan *p, int32_t host) {
-    plan_node *h = &p->nodes[host];
-    if (p->spec.isolate || !h->needed || h->backward || !(p->g->nodes[host].op->flags & FT_EPILOGUE)) return;
-    int32_t next = only_reader(p, p->g->nodes[host].first_out);
-    if (next != NEVER && p->g->nodes[next].op->affine && !p->nodes[next].training &&
-        !p->nodes[next].backward && p->g->nodes[next].in[0].id == p->g->nodes[host].first_out) {
-        h->affine = h->last = next;
-        p->nodes[next].host = host;
-        next = only_reader(p, p->g->nodes[next].first_out);
-    }
-    if (next != NEVER && (p->g->nodes[next].op->flags & FT_RELU) && !p->nodes[next].backward) {
-        h->relu = h->last = next;
-        p->nodes[next].host = host;
-    }
-}
-
 static ft_err list_steps(ft_plan *p) {
     const ft_graph *g = p->g;
     for (int32_t i = 0; i < g->n_nodes; i++) {
@@ -141,16 +110,19 @@ static ft_err list_steps(ft_plan *p) {
         if (pn->training && (g->nodes[i].op->flags & FT_STATEFUL)) pn->constant = false;
     }
     p->n_forward = p->n_steps;
-    for (int32_t i = g->n_nodes - 1; i >= 0; i--)
-        if (p->nodes[i].backward) p->nodes[i].backward_step = p->n_steps++;
+    for (int32_t i = g->n_nodes - 1; i >= 0; i--) {
+        if (!p->nodes[i].backward) continue;
+        for (int32_t v = 1; v < g->n_values; v++)
+            if (p->values[v].again && plan_backward_reads(p, i, v)) plan_list_remakes(p, v);
+        p->nodes[i].backward_step = p->n_steps++;
+    }
     p->steps = ft_alloc((size_t)p->n_steps, sizeof *p->steps);
     FT_REQUIRE(p->steps, MEMORY, "no memory for %d steps", p->n_steps);
     for (int32_t i = 0; i < g->n_nodes; i++) {
-        if (p->nodes[i].forward_step != NEVER) p->steps[p->nodes[i].forward_step].node = i;
-        if (p->nodes[i].backward) {
-            p->steps[p->nodes[i].backward_step].node = i;
-            p->steps[p->nodes[i].backward_step].backward = true;
-        }
+        const plan_node *pn = &p->nodes[i];
+        if (pn->forward_step != NEVER) p->steps[pn->forward_step] = (step){.node = i, .kind = FORWARD};
+        if (pn->remake_step != NEVER) p->steps[pn->remake_step] = (step){.node = i, .kind = REMAKE};
+        if (pn->backward) p->steps[pn->backward_step] = (step){.node = i, .kind = BACKWARD};
     }
     return FT_OK;
 }
@@ -163,17 +135,19 @@ static ft_err compile(ft_plan *p) {
     FT_REQUIRE(p->nodes && p->values, MEMORY, "no memory for a plan of %d nodes", g->n_nodes);
     for (int32_t i = 0; i < g->n_nodes; i++) {
         plan_node *pn = &p->nodes[i];
-        pn->host = pn->affine = pn->relu = pn->forward_step = pn->backward_step = NEVER;
+        pn->host = pn->affine = pn->relu = NEVER;
+        pn->forward_step = pn->remake_step = pn->backward_step = NEVER;
         pn->saved = pn->forward_scratch = pn->backward_scratch = pn->prepared = NEVER;
         pn->last = i;
     }
     for (int32_t v = 0; v < g->n_values; v++) {
-        p->values[v].at.buffer = p->values[v].grad_at.buffer = NEVER;
+        p->values[v].at.buffer = p->values[v].again_at.buffer = p->values[v].grad_at.buffer = NEVER;
         p->values[v].first_writer = NEVER;
     }
     find_needed(p);
     FT_TRY(find_gradients(p));
-    for (int32_t i = 0; i < g->n_nodes; i++) fold(p, i);
+    plan_fold(p);
+    plan_find_remakes(p);
     FT_TRY(list_steps(p));
     FT_TRY(plan_place(p));
     return plan_fill_steps(p);

@@ -1,7 +1,8 @@
 /* The inside of a plan, for plan*.c alone.
  *
  * Compiling goes through these stages, each a function over the same ft_plan:
- *   plan.c        which nodes are needed, which gradients are wanted, what folds, the list of steps
+ *   plan.c        which nodes are needed, which gradients are wanted, the list of steps
+ *   plan_fold.c   which nodes become part of another's step, which values are made again
  *   plan_place.c  lifetimes, aliases, the arena
  *   plan_run.c    filling in the calls, running them
  */
@@ -33,8 +34,9 @@ typedef struct plan_node {
     bool constant; /* its parameters do not change while the plan runs: prepare only when they were touched */
     int32_t host;  /* the node whose step does this node's work, or NEVER */
     int32_t affine, relu; /* the nodes folded into this one's step, or NEVER */
+    bool deferred;        /* its output never exists: every reader makes it on the way in */
     int32_t last;         /* the node whose output this step writes: itself, or the last folded one */
-    int32_t forward_step, backward_step;
+    int32_t forward_step, remake_step, backward_step;
     int32_t saved, forward_scratch, backward_scratch, prepared; /* buffers, or NEVER */
     ft_mem mem;
 } plan_node;
@@ -44,20 +46,23 @@ typedef struct plan_value {
     bool gradient;    /* its gradient is computed */
     bool kept;        /* an output or a loss: readable after a run */
     bool overwritten; /* an in-place op writes over it once it was read */
-    place at, grad_at;
+    bool again;       /* forgotten after the forward pass and made again for the backward pass */
+    place at, again_at, grad_at;
     int32_t first_writer; /* the node whose backward writes the gradient first, or NEVER */
     int32_t first_input;  /* which of that node's inputs */
 } plan_value;
 
+typedef enum step_kind { FORWARD, REMAKE, BACKWARD } step_kind;
+
 typedef struct step {
     int32_t node;
-    bool backward;
+    step_kind kind;
     ft_view in[FT_MAX_IN], out[FT_MAX_OUT], dout[FT_MAX_OUT], din[FT_MAX_IN];
     ft_real beta[FT_MAX_IN];
     bool param_beta[FT_MAX_IN]; /* beta is 1 when gradients are accumulated over several backward passes */
     bool batched[2 * (FT_MAX_IN + FT_MAX_OUT)]; /* in, out, dout, din: n follows the batch */
     ft_call call;
-    ft_epilogue epilogue;
+    ft_epilogue epilogue, prologue;
     ft_call affine_call; /* of the folded batch norm */
     ft_view affine_in[FT_MAX_IN];
     ft_real *scale, *shift;
@@ -85,8 +90,20 @@ struct ft_plan {
     ft_plan_stats stats;
 };
 
+void plan_fold(ft_plan *p);
+/* The node that defers making v to its readers, or NEVER. */
+int32_t plan_deferred(const ft_plan *p, int32_t v);
+void plan_find_remakes(ft_plan *p);
+/* Gives a remake step to every node that makes v, or parts of it, again and has none. */
+void plan_list_remakes(ft_plan *p, int32_t v);
 ft_err plan_place(ft_plan *p);
 ft_err plan_fill_steps(ft_plan *p);
+/* Does the backward step of node i read v? */
+bool plan_backward_reads(const ft_plan *p, int32_t i, int32_t v);
+/* How many inputs of needed nodes v is. */
+int32_t plan_forward_readers(const ft_plan *p, int32_t v);
+/* The node whose steps do the work of node i: itself, or its host. */
+int32_t plan_host(const ft_plan *p, int32_t i);
 /* Which loss v is, or NEVER. */
 int32_t plan_loss_index(const ft_plan *p, int32_t v);
 /* Bytes of value v for the plan's batch. */

@@ -39,27 +39,16 @@ static int32_t max32(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
-/* The last step that reads value v: forward readers, and backward steps whose wanted gradients need it. */
+/* The last step that reads value v where it was first made: forward readers, and backward steps unless they
+ * read what is made again. */
 static int32_t last_read(const ft_plan *p, int32_t v) {
-    const ft_graph *g = p->g;
     int32_t last = p->values[v].kept ? p->n_steps : NEVER;
-    for (int32_t i = 0; i < g->n_nodes; i++) {
-        const plan_node *pn = &p->nodes[i];
-        if (!pn->needed) continue;
-        int32_t forward = pn->host == NEVER ? pn->forward_step : p->nodes[pn->host].forward_step;
-        const node *nd = &g->nodes[i];
-        uint32_t bits = 0;
-        for (int32_t k = 0; k < nd->n_in; k++)
-            if (nd->in[k].id == v) {
-                bits |= FT_IN(k);
-                last = max32(last, forward);
-            }
-        for (int32_t o = 0; o < nd->op->n_out; o++)
-            if (nd->first_out + o == v) bits |= FT_OUT(o);
-        for (int32_t k = 0; pn->backward && bits && k < nd->n_in; k++)
-            if (nd->in[k].id > 0 && p->values[nd->in[k].id].gradient &&
-                (nd->op->needs[(nd->op->flags & FT_VARIADIC) ? 0 : k] & bits))
-                last = max32(last, pn->backward_step);
+    for (int32_t i = 0; i < p->g->n_nodes; i++) {
+        if (!p->nodes[i].needed) continue;
+        for (int32_t k = 0; k < p->g->nodes[i].n_in; k++)
+            if (p->g->nodes[i].in[k].id == v) last = max32(last, p->nodes[plan_host(p, i)].forward_step);
+        if (!p->values[v].again && plan_backward_reads(p, i, v))
+            last = max32(last, p->nodes[i].backward_step);
     }
     return last;
 }
@@ -68,25 +57,15 @@ static bool backward_reads(const ft_plan *p, int32_t v) {
     return last_read(p, v) >= p->n_forward;
 }
 
-static int32_t forward_readers(const ft_plan *p, int32_t v) {
-    int32_t n = 0;
-    for (int32_t i = 0; i < p->g->n_nodes; i++)
-        for (int32_t k = 0; p->nodes[i].needed && k < p->g->nodes[i].n_in; k++)
-            n += p->g->nodes[i].in[k].id == v;
-    return n;
-}
-
 /* Is v written by a step of this plan (not fed, not a parameter, not folded away)? */
 static bool is_made(const ft_plan *p, int32_t v) {
     int32_t i = p->g->values[v].node;
     if (i < 0 || !p->nodes[i].needed) return false;
-    int32_t host = p->nodes[i].host == NEVER ? i : p->nodes[i].host;
-    return p->nodes[host].last == i;
+    return p->nodes[plan_host(p, i)].last == i && plan_deferred(p, v) == NEVER;
 }
 
 static int32_t making_step(const ft_plan *p, int32_t v) {
-    int32_t i = p->g->values[v].node;
-    return p->nodes[p->nodes[i].host == NEVER ? i : p->nodes[i].host].forward_step;
+    return p->nodes[plan_host(p, p->g->values[v].node)].forward_step;
 }
 
 static size_t value_bytes(const ft_plan *p, int32_t v) {
@@ -106,7 +85,7 @@ static ft_err settle(ft_plan *p, int32_t v, int32_t first, int32_t last) {
 
 /* Is v read once, by the forward step that its alias is made for, and by nothing after it? */
 static bool read_once(const ft_plan *p, int32_t v) {
-    return !p->values[v].kept && forward_readers(p, v) == 1 && !backward_reads(p, v);
+    return !p->values[v].kept && plan_forward_readers(p, v) == 1 && !backward_reads(p, v);
 }
 
 /* Inputs of a concat move into their slice of its output; not those still wanted after an in-place op writes
@@ -154,13 +133,39 @@ static ft_err place_values(ft_plan *p) {
     return FT_OK;
 }
 
+/* Second places of what is made again: outermost first, so that the inputs of a concat find theirs in it. */
+static ft_err place_remakes(ft_plan *p) {
+    const ft_graph *g = p->g;
+    for (int32_t i = g->n_nodes - 1; i >= 0; i--) {
+        const node *nd = &g->nodes[i];
+        int32_t v = nd->first_out, remade = p->nodes[plan_host(p, i)].remake_step;
+        plan_value *pv = &p->values[v];
+        if (!pv->again) continue;
+        int32_t first = remade == NEVER ? p->n_steps : remade, last = NEVER;
+        for (int32_t k = 0; k < g->n_nodes; k++)
+            if (plan_backward_reads(p, k, v)) last = max32(last, p->nodes[k].backward_step);
+        if (pv->again_at.buffer == NEVER) {
+            pv->again_at = (place){add_buffer(p, value_bytes(p, v), first, last), 0, g->values[v].shape.c};
+            FT_REQUIRE(pv->again_at.buffer != NEVER, MEMORY, "no memory for a plan's buffers");
+        }
+        extend(p, pv->again_at.buffer, first, max32(first < p->n_steps ? first : NEVER, last));
+        int64_t column = pv->again_at.column;
+        for (int32_t k = 0; (nd->op->flags & FT_CONCAT) && k < nd->n_in; k++) {
+            p->values[nd->in[k].id].again_at = (place){pv->again_at.buffer, column, pv->again_at.ld};
+            column += g->values[nd->in[k].id].shape.c;
+        }
+    }
+    return FT_OK;
+}
+
 /* The gradient of input k of node nd is written here for the first time: may it live in the gradient of the
  * output? */
-static place gradient_alias(const ft_plan *p, const node *nd, int32_t k) {
+static place gradient_alias(const ft_plan *p, int32_t i, int32_t k) {
+    const node *nd = &p->g->nodes[i];
     const place none = {.buffer = NEVER};
     int32_t v = nd->in[k].id, times = 0;
     for (int32_t j = 0; j < nd->n_in; j++) times += nd->in[j].id == v;
-    const place *dout = &p->values[nd->first_out].grad_at;
+    const place *dout = &p->values[p->g->nodes[p->nodes[i].last].first_out].grad_at;
     if (p->spec.isolate || times != 1 || dout->buffer == NEVER) return none;
     if (nd->op->flags & FT_CONCAT) {
         int64_t column = dout->column;
@@ -184,8 +189,9 @@ static ft_err place_gradients(ft_plan *p) {
             p->values[v].first_input = k;
             if (g->values[v].param >= 0) continue; /* outside the arena */
             int32_t first = p->nodes[i].backward_step, made = g->values[v].node;
-            int32_t last = made >= 0 && p->nodes[made].backward ? p->nodes[made].backward_step : first;
-            place at = gradient_alias(p, nd, k);
+            const plan_node *maker = made >= 0 ? &p->nodes[plan_host(p, made)] : NULL;
+            int32_t last = maker && maker->backward ? maker->backward_step : first;
+            place at = gradient_alias(p, i, k);
             if (at.buffer == NEVER) {
                 at = (place){add_buffer(p, value_bytes(p, v), first, last), 0, g->values[v].shape.c};
                 FT_REQUIRE(at.buffer != NEVER, MEMORY, "no memory for a plan's buffers");
@@ -296,6 +302,7 @@ static ft_err place_parameter_gradients(ft_plan *p) {
 
 ft_err plan_place(ft_plan *p) {
     FT_TRY(place_values(p));
+    FT_TRY(place_remakes(p));
     FT_TRY(place_gradients(p));
     FT_TRY(place_working_memory(p));
     FT_TRY(pack_arena(p));

@@ -38,6 +38,21 @@ static void fill_inputs(ft_plan *p, const node *nd, ft_view in[]) {
         if (nd->in[k].id > 0) in[k] = value_view(p, nd->in[k].id);
 }
 
+/* Where the backward pass finds v. */
+static ft_view backward_view(const ft_plan *p, int32_t v) {
+    return p->values[v].again ? view_at(p, p->values[v].again_at, plan_shape(p, v)) : value_view(p, v);
+}
+
+/* Where in[0] was left undone the step reads what it is made from, and is told how. */
+static void fill_prologue(ft_plan *p, step *s, const node *nd) {
+    int32_t host = nd->in[0].id > 0 ? plan_deferred(p, nd->in[0].id) : NEVER;
+    if (host == NEVER) return;
+    const ft_real *saved = buffer_at(p, p->nodes[host].saved);
+    s->in[0] = value_view(p, p->g->nodes[host].in[0].id);
+    s->prologue = (ft_epilogue){saved, saved + s->in[0].c, p->nodes[host].relu != NEVER};
+    s->call.prologue = &s->prologue;
+}
+
 static void fill_forward(ft_plan *p, step *s) {
     const node *nd = &p->g->nodes[s->node];
     const plan_node *pn = &p->nodes[s->node];
@@ -61,6 +76,7 @@ static void fill_forward(ft_plan *p, step *s) {
                         .training = pn->training,
                         .direct = p->spec.direct};
     s->constant = pn->constant;
+    fill_prologue(p, s, nd);
     if (pn->affine == NEVER && pn->relu == NEVER) return;
     s->epilogue.relu = pn->relu != NEVER;
     if (pn->affine != NEVER) {
@@ -78,11 +94,12 @@ static void fill_forward(ft_plan *p, step *s) {
 static void fill_backward(ft_plan *p, step *s) {
     const node *nd = &p->g->nodes[s->node];
     const plan_node *pn = &p->nodes[s->node];
-    fill_inputs(p, nd, s->in);
+    for (int32_t k = 0; k < nd->n_in; k++)
+        if (nd->in[k].id > 0) s->in[k] = backward_view(p, nd->in[k].id);
     for (int32_t k = 0; k < nd->op->n_out; k++) {
         int32_t v = nd->first_out + k;
-        s->out[k] = value_view(p, v);
-        s->dout[k] = gradient_view(p, v);
+        s->out[k] = backward_view(p, v);
+        s->dout[k] = gradient_view(p, p->g->nodes[pn->last].first_out + k);
         s->batched[OFF_OUT + k] = s->batched[OFF_DOUT + k] = p->g->values[v].batched;
     }
     for (int32_t k = 0; k < nd->n_in; k++) {
@@ -107,6 +124,17 @@ static void fill_backward(ft_plan *p, step *s) {
                         .n_in = nd->n_in,
                         .training = pn->training,
                         .direct = p->spec.direct};
+    fill_prologue(p, s, nd);
+    s->epilogue.relu = pn->relu != NEVER;
+    if (s->epilogue.relu) s->call.epilogue = &s->epilogue;
+}
+
+/* Like the forward step, but what it writes lies elsewhere. */
+static void fill_remake(ft_plan *p, step *s) {
+    fill_forward(p, s);
+    int32_t v = p->g->nodes[p->nodes[s->node].last].first_out;
+    s->out[0] = view_at(p, p->values[v].again_at, plan_shape(p, v));
+    s->call.scratch = s->call.prepared = NULL;
 }
 
 ft_err plan_fill_steps(ft_plan *p) {
@@ -114,10 +142,17 @@ ft_err plan_fill_steps(ft_plan *p) {
     p->stats.backward_steps = p->n_steps - p->n_forward;
     for (int32_t i = 0; i < p->g->n_nodes; i++) p->stats.folded += p->nodes[i].host != NEVER;
     for (int32_t i = 0; i < p->n_steps; i++) {
-        if (p->steps[i].backward)
-            fill_backward(p, &p->steps[i]);
-        else
+        switch (p->steps[i].kind) {
+        case FORWARD:
             fill_forward(p, &p->steps[i]);
+            break;
+        case REMAKE:
+            fill_remake(p, &p->steps[i]);
+            break;
+        case BACKWARD:
+            fill_backward(p, &p->steps[i]);
+            break;
+        }
     }
     p->n = p->spec.batch;
     return FT_OK;
@@ -159,10 +194,18 @@ static void run(ft_plan *p, int32_t first, int32_t end) {
     for (int32_t i = first; i < end; i++) {
         step *s = &p->steps[i];
         double start = now();
-        if (s->backward)
-            p->g->nodes[s->node].op->backward(&s->call);
-        else
+        const ft_op *op = p->g->nodes[s->node].op;
+        switch (s->kind) {
+        case FORWARD:
             run_forward(p, s);
+            break;
+        case REMAKE:
+            op->remake(&s->call);
+            break;
+        case BACKWARD:
+            op->backward(&s->call);
+            break;
+        }
         s->seconds += now() - start;
         s->calls++;
     }
@@ -198,7 +241,7 @@ int32_t ft_plan_times(const ft_plan *p, ft_step_time out[], int32_t room) {
     for (int32_t i = 0; i < p->n_steps && i < room; i++) {
         const step *s = &p->steps[i];
         const node *nd = &p->g->nodes[s->node];
-        out[i] = (ft_step_time){nd->name, nd->op->name, s->backward, s->seconds, s->calls};
+        out[i] = (ft_step_time){nd->name, nd->op->name, s->kind != FORWARD, s->seconds, s->calls};
     }
     return p->n_steps;
 }

@@ -37,7 +37,10 @@ static void expect_added(ft_rig *r, const ft_rig *plain, uint32_t onto) {
         if (!(r->differentiable & FT_IN(i))) continue;
         ft_real *g = ft_place_read(&plain->din[i]), *sum = ft_place_read(&r->din[i]);
         double largest = 0;
-        for (int64_t e = 0; e < ft_place_size(&r->din[i]); e++) largest = fmax(largest, fabs((double)g[e]));
+        for (int64_t e = 0; e < ft_place_size(&r->din[i]); e++) {
+            double size = fabs((double)g[e]); /* no fmax: GCC 12 for aarch64 crashes on it here */
+            if (size > largest) largest = size;
+        }
         for (int64_t e = 0; e < ft_place_size(&r->din[i]); e++) {
             double base = onto & FT_IN(i) ? (double)ft_rig_onto(i, e) : 0, want = base + (double)g[e];
             double allowed = onto & FT_IN(i) ? 64 * FT_EPS * (fabs(base) + largest) : 0;

@@ -108,6 +108,7 @@ void ft_rig_open(ft_rig *r, const ft_job *job, const ft_layout *layout) {
                         .n_in = r->n_in,
                         .batch = row->in[0].n,
                         .lanes = MOST_THREADS,
+                        .direct = job->direct,
                         .training = !row->infer && !r->layout.infer};
     FT_CHECK(job, ask_shape(r, in, out, &r->mem) == FT_OK, "shape() refuses the case: %s", ft_err_message());
     r->batched = find_batched(r, in);
@@ -300,6 +301,8 @@ ft_oracle ft_rig_oracle(const ft_rig *r) {
                    .n_in = r->n_in,
                    .args = r->job.row->args,
                    .training = r->call.training,
+                   .direct = r->call.direct,
+                   .growth = 1,
                    .seed = r->call.seed};
     FT_CHECK(&r->job, r->job.entry->oracle, "there is no ft_oracle_%s", r->job.entry->name);
     r->job.entry->oracle(&o);
@@ -319,7 +322,7 @@ void ft_oracle_free(ft_oracle *o) {
 /* Rounding errors of a sum of K products grow as sqrt(K) eps sum|a||b| (Higham and Mary 2019); the constants
  * leave room for the few operations around the sum. */
 double ft_oracle_error(const ft_oracle *o, double scale) {
-    return 2 * (4 + sqrt(o->terms)) * FT_EPS * scale + FT_TINY;
+    return o->growth * 2 * (4 + sqrt(o->terms)) * FT_EPS * scale + FT_TINY;
 }
 
 static void compare(const ft_rig *r, const ft_oracle *o, const ft_place *got, const ft_tensor *want,

@@ -47,13 +47,14 @@ typedef struct ft_oracle {
     const ft_tensor *in;
     int32_t n_in;
     const void *args;
-    bool training;
+    bool training, direct; /* as in ft_call */
     uint64_t seed;
 
     /* For the oracle to fill. */
     ft_tensor out[FT_MAX_OUT];  /* by ft_oracle_out */
     double *scale[FT_MAX_OUT];  /* by ft_oracle_scale; NULL: the largest |out| everywhere */
     double terms;               /* the longest sum behind one output; the error allowed grows as its root */
+    double growth;              /* times the error that a plain sum explains; 1 unless the oracle says more */
     ft_tensor state[FT_MAX_IN]; /* by ft_oracle_state: what an FT_STATEFUL op must leave in input i */
     uint32_t no_gradient;       /* FT_IN(i): input i has no gradient by definition (labels, statistics) */
 } ft_oracle;
@@ -69,7 +70,7 @@ static inline bool ft_oracle_has(const ft_oracle *o, int i) {
     return i < o->n_in && o->in[i].p;
 }
 
-/* ---- jobs: op x case x instruction set ---- */
+/* ---- jobs: op x case x instruction set (x algorithm) ---- */
 
 typedef struct ft_op_entry {
     const char *name; /* from the file name */
@@ -83,6 +84,7 @@ typedef struct ft_job {
     const ft_op *op;
     const ft_case *row;
     const char *isa;
+    bool direct; /* as in ft_call; a case where it matters is run both ways */
 } ft_job;
 /* Restricts all that follows to the op of that name. Returns false if there is no such op. */
 bool ft_jobs_only(const char *name);

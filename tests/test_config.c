@@ -62,6 +62,7 @@ START_TEST(defaults_are_what_the_documentation_says) {
     memset(&c, 0xA5, sizeof c);
     ft_config_defaults(&c);
     ck_assert_uint_eq(c.seed, 42);
+    ck_assert_int_eq(c.kernels, FT_CONFIG_KERNELS_AUTO);
     ck_assert_str_eq(c.output, "");
     ck_assert(c.data.split.train == 0.8 && c.data.split.val == 0.1 && c.data.split.test == 0.1);
     ck_assert_int_eq(c.data.workers, 1);
@@ -109,6 +110,7 @@ static const struct {
     {"data: {image: {channels: 3}}", "data.image.channels", "3"},
     {"seed: 18446744073709551615", "seed", "18446744073709551615"},
     {"seed: 007", "seed", "7"},
+    {"kernels: direct", "kernels", "direct"},
     {"output: 2024", "output", "2024"},
     {"output: true", "output", "true"},
     {"output: \"\"", "output", ""},
@@ -132,7 +134,7 @@ static const struct {
 } mistakes[] = {
     /* keys */
     {"seed: 1\nbacth: 3\n", "2:1: unknown key 'bacth' at the top level; valid keys there: seed, threads, "
-                            "output, data, model, train"},
+                            "kernels, output, data, model, train"},
     {"train:\n  bacth: 3\n", "2:3: unknown key 'bacth' in train; did you mean train.batch?"},
     {"train:\n  optimizer: {name: sgd, momentun: 0.9}\n",
      "2:26: unknown key 'momentun' in train.optimizer; did you mean train.optimizer.momentum?"},
@@ -150,8 +152,9 @@ static const struct {
      "1:9: unknown key 'a?b?' in model; valid keys there: arch, width, aux_head, "
      "aux_weight, head, bn, freeze"},
     {"\xC3\xA9: {x: 1}",
-     "1:1: unknown key '\xC3\xA9' at the top level; valid keys there: seed, threads, output, data, "
-     "model, train"},
+     "1:1: unknown key '\xC3\xA9' at the top level; valid keys there: seed, threads, kernels, output, "
+     "data, model, train"},
+    {"kernels: winograd", "1:10: kernels: 'winograd' is not a choice; expected one of auto, direct"},
     {"seed: 1\noutput: a\nseed: 2\n", "3:1: duplicate key seed, first set in line 1; keep one of the two"},
     {"train: {batch: 2}\nmodel: {}\ntrain: {epochs: 2}\n",
      "3:1: duplicate key train, first set in line 1; keep one of the two"},
@@ -276,7 +279,8 @@ static const struct {
     {"model.=1", NULL, NULL,
      "unknown key '' in model; valid keys there: arch, width, aux_head, aux_weight, head, bn, freeze"},
     {".seed=1", NULL, NULL,
-     "unknown key '' at the top level; valid keys there: seed, threads, output, data, model, train"},
+     "unknown key '' at the top level; valid keys there: seed, threads, kernels, output, data, "
+     "model, train"},
     {"Seed=1", NULL, NULL, "unknown key 'Seed' at the top level; did you mean seed?"},
     {"train.batch=", NULL, NULL, "train.batch: '' is not an integer; expected an integer >= 1"},
     {"train.batch= 64", NULL, NULL, "train.batch: ' 64' is not an integer; expected an integer >= 1"},

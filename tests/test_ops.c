@@ -52,7 +52,7 @@ START_TEST(dropout_statistics) {
     const ft_op_entry *entry = ft_op_entries;
     while (entry->name && strcmp(entry->name, "dropout") != 0) entry++;
     ck_assert_ptr_nonnull(entry->name);
-    ft_job job = {entry, entry->op, &row, "default"};
+    ft_job job = {entry, entry->op, &row, "default", false};
     ft_rig r;
     ft_rig_open(&r, &job, NULL);
     for (int e = 0; e < N; e++) r.value[0].p[e] = 1;

@@ -118,7 +118,7 @@ END_TEST
 /* ---- a larger set of parameters ---- */
 
 enum {
-    SIZE_A = 10007,
+    SIZE_A = 70007,
     SIZE_B = 4096,
     SIZE_C = 1,
     SIZE_D = 30000,

@@ -1,16 +1,17 @@
-/* The command line, ft-model and ft-bench, run as programs. */
+/* The command line, ft-model, ft-bench and ft-train --profile, run as programs. */
 #include "tests/tool_testing.h"
 #include "train/blank_model.h"
 #include "train/checkpoint.h"
 
 #include <jansson.h>
 #include <math.h>
+#include <sys/stat.h>
 
 /* ---- what all programs have in common: tools/cli.c ---- */
 
 START_TEST(help_and_version_go_to_stdout) {
-    static const char *const programs[] = {"ft-model",      "ft-model summary", "ft-bench",
-                                           "ft-bench peak", "ft-bench model",   "ft-predict"};
+    static const char *const programs[] = {"ft-model",      "ft-model summary", "ft-bench",  "ft-bench peak",
+                                           "ft-bench conv", "ft-bench model",   "ft-predict"};
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         char usage[64];
         snprintf(usage, sizeof usage, "Usage: %s ", programs[i]);
@@ -49,7 +50,7 @@ START_TEST(missing_arguments_show_the_usage) {
     assert_fails(tool("ft-predict"), 2, "usage: ft-predict MODEL.h5 IMAGE...");
     assert_fails(tool("ft-model"), 2, "commands: summary");
     assert_fails(tool("ft-model sumary lenet"), 2, "there is no command 'sumary'; commands: summary");
-    assert_fails(tool("ft-bench"), 2, "commands: peak, model");
+    assert_fails(tool("ft-bench"), 2, "commands: peak, conv, model");
 }
 END_TEST
 
@@ -168,7 +169,7 @@ START_TEST(peak_is_a_speed) {
     o = object(tool("ft-bench peak --isa base --json")->out);
     ck_assert_str_eq(json_string_value(json_object_get(o, "isa")), "base");
     json_decref(o);
-    assert_fails(tool("ft-bench peak --isa mmx"), 2, "known: base, avx2, avx512");
+    assert_fails(tool("ft-bench peak --isa mmx"), 2, "known: base");
 }
 END_TEST
 
@@ -187,13 +188,16 @@ START_TEST(model_speed_adds_up) {
         ck_assert(fabs(gflops / (2e-9 * macs * modes[i].passes * speed) - 1) <= 1e-9);
         ck_assert(fabs(number(o, "ratio") * number(o, "peak_gflops") / gflops - 1) <= 1e-9);
         ck_assert_double_gt(number(o, "max_rss_mb"), 1);
+        ck_assert_double_gt(number(o, "outside_convolutions"), 0);
+        ck_assert_double_lt(number(o, "outside_convolutions"), 1);
+        ck_assert(json_is_false(json_object_get(o, "direct")));
         json_decref(o);
     }
 }
 END_TEST
 
 START_TEST(layers_are_all_there_and_sorted) {
-    json_t *o = object(tool("ft-bench model lenet --batch 4 --steps 2 --json --layers")->out);
+    json_t *o = object(tool("ft-bench model lenet --batch 4 --steps 2 --json --layers --direct")->out);
     json_t *layers = json_object_get(o, "layers"), *layer;
     double before = INFINITY, sum = 0;
     int updates = 0, speeds = 0;
@@ -207,14 +211,146 @@ START_TEST(layers_are_all_there_and_sorted) {
     ck_assert_int_eq(updates, 1);
     ck_assert_int_eq(speeds, 4); /* two convolutions, both ways */
     ck_assert_double_gt(sum, 0);
+    ck_assert(json_is_true(json_object_get(o, "direct")));
     json_decref(o);
     tool_run *r = tool("ft-bench model lenet --batch 4 --steps 2 --infer --layers");
     assert_ends(r, 0);
     assert_has(r->out, "images per second");
     assert_has(r->out, "Of peak");
     assert_has(r->out, "\nc3 ");
+    assert_has(r->out, "\nconv2d                  forward ");
+    ck_assert_ptr_null(strstr(r->out, "backward"));
     assert_fails(tool("ft-bench model lenet --infer --train"), 2, "exclude each other");
     assert_fails(tool("ft-bench model resnet"), 2, "known: inception_mini");
+}
+END_TEST
+
+/* The first convolution of lenet is on the image, so of its three passes two are timed. */
+START_TEST(convolutions_are_timed_pass_by_pass) {
+    static const struct {
+        const char *name, *pass;
+        double macs; /* 5 images */
+    } want[] = {{"c1", "forward", 5 * 784 * 25 * 6},
+                {"c1", "weight", 5 * 784 * 25 * 6},
+                {"c3", "forward", 5 * 100 * 25 * 6 * 16},
+                {"c3", "input", 5 * 100 * 25 * 6 * 16},
+                {"c3", "weight", 5 * 100 * 25 * 6 * 16}};
+    json_t *o = object(tool("ft-bench conv lenet --batch 5 --threads 1 --direct --json")->out);
+    json_t *layers = json_object_get(o, "layers");
+    ck_assert_double_eq(number(o, "batch"), 5);
+    ck_assert_double_eq(number(o, "threads"), 1);
+    ck_assert_uint_eq(json_array_size(layers), sizeof want / sizeof *want);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        const json_t *layer = json_array_get(layers, i);
+        double gflops = number(layer, "gflops");
+        ck_assert_str_eq(json_string_value(json_object_get(layer, "name")), want[i].name);
+        ck_assert_str_eq(json_string_value(json_object_get(layer, "pass")), want[i].pass);
+        ck_assert_str_eq(json_string_value(json_object_get(layer, "algorithm")), "direct");
+        ck_assert_double_eq(number(layer, "macs"), want[i].macs);
+        ck_assert(fabs(gflops * number(layer, "seconds") / (2e-9 * want[i].macs) - 1) <= 1e-9);
+        ck_assert(fabs(number(layer, "ratio") * number(o, "peak_gflops") / gflops - 1) <= 1e-9);
+    }
+    json_decref(o);
+}
+END_TEST
+
+START_TEST(convolutions_of_one_shape_share_a_row) {
+    json_t *o = object(tool("ft-bench conv inception_mini --batch 1 --pass forward --json")->out), *layer;
+    char name[64], summary[sizeof(((tool_run *)0)->out)];
+    double count = 0, share = 0;
+    size_t i, rows = json_array_size(json_object_get(o, "layers"));
+    json_array_foreach(json_object_get(o, "layers"), i, layer) {
+        ck_assert_str_eq(json_string_value(json_object_get(layer, "pass")), "forward");
+        count += number(layer, "count");
+        share += number(layer, "share");
+    }
+    memcpy(summary, tool("ft-model summary inception_mini")->out, sizeof summary);
+    int convolutions = 0;
+    for (const char *at = summary; (at = strstr(at, "\nconv2d_")); at++) convolutions++;
+    snprintf(name, sizeof name, "\nconv2d_%d ", convolutions);
+    assert_has(summary, name);
+    ck_assert_double_eq(count, convolutions);
+    ck_assert_uint_lt(rows, (size_t)convolutions);
+    ck_assert_double_gt(share, 0.9);
+    ck_assert_double_lt(share, 1);
+    json_decref(o);
+    tool_run *r = tool("ft-bench conv lenet --pass weight");
+    assert_ends(r, 0);
+    assert_has(r->out, "Of peak\nc1 ");
+    assert_has(r->out, " weight ");
+    ck_assert_ptr_null(strstr(r->out, "forward"));
+    assert_fails(tool("ft-bench conv lenet --pass backward"), 2, "none of forward, input, weight");
+    assert_fails(tool("ft-bench conv resnet"), 2, "known: inception_mini");
+}
+END_TEST
+
+/* ---- ft-train --profile */
+
+/* Two classes of grey noise, and a configuration. */
+static void make_run(void) {
+    unsigned state = 1;
+    for (int i = 0; i < 24; i++) {
+        char path[64];
+        mkdir("pictures", 0777);
+        snprintf(path, sizeof path, "pictures/%d", i % 2);
+        mkdir(path, 0777);
+        snprintf(path, sizeof path, "pictures/%d/%d.pgm", i % 2, i);
+        FILE *f = fopen(path, "wb");
+        ck_assert_ptr_nonnull(f);
+        fputs("P5\n28 28\n255\n", f);
+        for (int k = 0; k < 28 * 28; k++) fputc((int)((state = state * 1664525u + 1013904223u) >> 24), f);
+        ck_assert_int_eq(fclose(f), 0);
+    }
+    FILE *f = fopen("run.yaml", "w");
+    ck_assert_ptr_nonnull(f);
+    fputs("data: {path: pictures, split: {train: 0.5, val: 0.25, test: 0.25}}\n"
+          "model: {arch: lenet}\ntrain: {batch: 4, epochs: 2}\noutput: run\n",
+          f);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* 2 epochs of 12 images by 4. */
+START_TEST(a_profile_says_where_the_time_went) {
+    make_run();
+    tool_run *r = tool("ft-train run.yaml --profile --quiet --set kernels=direct");
+    assert_ends(r, 0);
+    assert_has(r->err, "Where the time of 6 steps went\n");
+    static const char *const parts[] = {"forward and backward", "waiting for images", "optimiser",
+                                        "evaluation",           "checkpoints",        "everything else"};
+    double share = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        double seconds, percent;
+        const char *at = strstr(r->err, parts[i]);
+        ck_assert_msg(at && sscanf(at + strlen(parts[i]), "%lf %lf%%", &seconds, &percent) == 2,
+                      "no %s in:\n%s", parts[i], r->err);
+        ck_assert_double_ge(seconds, 0);
+        share += percent;
+    }
+    ck_assert_msg(fabs(share - 100) <= 0.5, "the shares sum to %g %%:\n%s", share, r->err);
+    assert_has(r->err, "\nconv2d                  backward ");
+    assert_has(r->err, "\nc3 ");
+    char kept[8192];
+    tool_read("run/config.yaml", kept, sizeof kept);
+    assert_has(kept, "\nkernels: direct\n");
+    r = tool("ft-train run.yaml --quiet --overwrite");
+    assert_ends(r, 0);
+    ck_assert_str_eq(r->err, "");
+}
+END_TEST
+
+START_TEST(a_stopped_run_has_a_profile) {
+    char command[1024], err[8192];
+    make_run();
+    snprintf(command, sizeof command,
+             "%s/ft-train run.yaml --profile --quiet --set train.epochs=1000000 >stdout.txt 2>stderr.txt & "
+             "for i in $(seq 600); do [ -e run/last.h5 ] && break; sleep 0.1; done; kill -INT $!; wait $!",
+             FACET_PROGRAMS);
+    int status = system(command);
+    ck_assert_int_eq(WEXITSTATUS(status), 130);
+    tool_read("stderr.txt", err, sizeof err);
+    assert_has(err, " steps went\n");
+    assert_has(err, "\nNode ");
+    assert_has(err, "ft-train: stopped at epoch");
 }
 END_TEST
 
@@ -235,6 +371,10 @@ int main(void) {
     tcase_add_test(t, peak_is_a_speed);
     tcase_add_test(t, model_speed_adds_up);
     tcase_add_test(t, layers_are_all_there_and_sorted);
+    tcase_add_test(t, convolutions_are_timed_pass_by_pass);
+    tcase_add_test(t, convolutions_of_one_shape_share_a_row);
+    tcase_add_test(t, a_profile_says_where_the_time_went);
+    tcase_add_test(t, a_stopped_run_has_a_profile);
     suite_add_tcase(s, t);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);

@@ -3,8 +3,10 @@
 #include "tensor/par.h"
 #include "tools/cli.h"
 #include "train/bench.h"
+#include "train/bench_conv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define THREADS_OPTION(target)                                                                        \
     {                                                                                                 \
@@ -15,6 +17,16 @@
     {                                                                                                 \
         .name = "isa", .argument = "NAME", .string = (target),                                        \
         .help = "Instruction set: base, avx2 or avx512; the best one here, or FACET_ISA, by default." \
+    }
+#define SIZE_OPTION(target)                                                             \
+    {                                                                                   \
+        .name = "size", .argument = "N", .number = (target), .low = 1, .high = 1 << 14, \
+        .help = "Height and width of the images; the network's usual ones by default."  \
+    }
+#define DIRECT_OPTION(target)                                                             \
+    {                                                                                     \
+        .name = "direct", .flag = (target),                                               \
+        .help = "Computes every convolution from its definition: no Winograd algorithms." \
     }
 #define JSON_OPTION(target) \
     { .name = "json", .flag = (target), .help = "Prints one JSON object instead of a table." }
@@ -66,15 +78,16 @@ static ft_err run_model(model_options *o) {
     ft_threads_set(o->threads);
     ft_bench b;
     FT_TRY(ft_bench_run(&o->bench, &b));
+    ft_err e = FT_OK;
     if (o->json) {
         ft_bench_print_json(stdout, &b, o->layers);
     } else {
         ft_bench_print(stdout, &b);
         if (o->layers) fputc('\n', stdout);
-        if (o->layers) ft_bench_print_layers(stdout, &b);
+        if (o->layers) e = ft_bench_print_layers(stdout, &b);
     }
     ft_bench_free(&b);
-    return FT_OK;
+    return e;
 }
 
 static int model(int argc, char **argv) {
@@ -90,12 +103,7 @@ static int model(int argc, char **argv) {
          .low = 1,
          .high = 1 << 16,
          .help = "Images in a step; 8 by default."},
-        {.name = "size",
-         .argument = "N",
-         .number = &o.bench.size,
-         .low = 1,
-         .high = 1 << 14,
-         .help = "Height and width of the images; the network's usual ones by default."},
+        SIZE_OPTION(&o.bench.size),
         {.name = "steps",
          .argument = "K",
          .number = &o.bench.steps,
@@ -104,7 +112,8 @@ static int model(int argc, char **argv) {
          .help = "Steps to time, after one that is not counted; 10 by default."},
         THREADS_OPTION(&o.threads),
         ISA_OPTION(&o.isa),
-        {.name = "layers", .flag = &o.layers, .help = "Shows where the time goes, node by node."},
+        DIRECT_OPTION(&o.bench.direct),
+        {.name = "layers", .flag = &o.layers, .help = "Shows where the time goes, by operation and node."},
         JSON_OPTION(&o.json),
         {0}};
     const ft_cli cli = {
@@ -127,9 +136,80 @@ static int model(int argc, char **argv) {
     return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
 }
 
+/* ---- conv */
+
+typedef struct conv_options {
+    ft_bench_conv_options bench;
+    int32_t threads;
+    const char *isa, *pass;
+    bool json;
+} conv_options;
+
+static ft_err choose_passes(conv_options *o) {
+    bool any = false;
+    for (int pass = 0; pass < FT_BENCH_CONV_PASSES; pass++) {
+        o->bench.passes[pass] = !o->pass || strcmp(o->pass, ft_bench_conv_pass_name((ft_conv_pass)pass)) == 0;
+        any |= o->bench.passes[pass];
+    }
+    FT_REQUIRE(any, USAGE, "--pass: '%s' is none of forward, input, weight", o->pass);
+    return FT_OK;
+}
+
+static ft_err run_conv(conv_options *o) {
+    FT_TRY(choose_passes(o));
+    FT_TRY(ft_isa_set(o->isa));
+    ft_threads_set(o->threads);
+    ft_bench_conv b;
+    FT_TRY(ft_bench_conv_run(&o->bench, &b));
+    if (o->json)
+        ft_bench_conv_print_json(stdout, &b);
+    else
+        ft_bench_conv_print(stdout, &b);
+    ft_bench_conv_free(&b);
+    return FT_OK;
+}
+
+static int conv(int argc, char **argv) {
+    conv_options o = {.bench = {.arch = "inception_v3", .batch = 16}};
+    const ft_cli_option options[] = {
+        {.name = "batch",
+         .argument = "N",
+         .number = &o.bench.batch,
+         .low = 1,
+         .high = 1 << 16,
+         .help = "Images in a call; 16 by default."},
+        SIZE_OPTION(&o.bench.size),
+        THREADS_OPTION(&o.threads),
+        ISA_OPTION(&o.isa),
+        DIRECT_OPTION(&o.bench.direct),
+        {.name = "pass",
+         .argument = "NAME",
+         .string = &o.pass,
+         .help = "Times one pass only: forward, input (the input's gradient) or weight (the weights')."},
+        JSON_OPTION(&o.json),
+        {0}};
+    const ft_cli cli = {
+        .program = "ft-bench conv",
+        .usage = "[NETWORK] [options]",
+        .about =
+            "Times each of a network's convolutions alone, inception_v3's by default: one row for all of the "
+            "same shapes and each pass, with the algorithm chosen, arithmetic per second as if it were "
+            "computed directly, and how much that is of the processor's limit measured in the same run.",
+        .options = options,
+        .max_args = 1};
+    char **args;
+    int32_t n_args;
+    int status;
+    if (!ft_cli_parse(&cli, argc, argv, &args, &n_args, &status)) return status;
+    if (n_args > 0) o.bench.arch = args[0];
+    ft_err e = run_conv(&o);
+    return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
+}
+
 int main(int argc, char **argv) {
     static const ft_cli_command commands[] = {
         {"peak", "The processor's limit in floating-point operations per second.", peak},
+        {"conv", "Each convolution of a network alone, pass by pass, beside that limit.", conv},
         {"model", "A network's speed in training and inference, beside that limit.", model},
         {0},
     };

@@ -99,7 +99,9 @@ static ft_err run(const eval_options *o, ft_model *m, const ft_dataset *ds, sele
     ft_evaluator e;
     ft_evaluation ev;
     FT_TRY(ft_evaluator_init(&e, m, ds, s->index, s->n,
-                             &(ft_evaluator_options){.batch = batch, .workers = o->workers}));
+                             &(ft_evaluator_options){.batch = batch,
+                                                     .workers = o->workers,
+                                                     .direct = config.kernels == FT_CONFIG_KERNELS_DIRECT}));
     ft_progress_bar bar;
     ft_progress_bar_start(&bar, stderr, "evaluating", 0);
     ft_err err = ft_evaluator_run(&e, show, &bar, &ev);

@@ -65,7 +65,7 @@ int main(int argc, char **argv) {
     const char *out = NULL;
     ft_cli_list settings = {0};
     ft_train_options o = {.results = stdout, .stop = &stop};
-    bool dry_run = false, quiet = false, list = false, reference = false;
+    bool dry_run = false, quiet = false, profile = false, list = false, reference = false;
     int32_t threads = 0;
     const ft_cli_option options[] = {
         {.name = "out",
@@ -92,6 +92,11 @@ int main(int argc, char **argv) {
          .high = FT_CLI_MAX_THREADS,
          .help = "Threads to compute with; all cores by default. Results do not depend on it."},
         {.name = "quiet", .flag = &quiet, .help = "Prints nothing but the final table and errors."},
+        {.name = "profile",
+         .flag = &profile,
+         .help =
+             "Prints at the end, or when stopped, where the time went: by operation, by node, and outside "
+             "the network."},
         {.name = "options", .flag = &list, .help = "Lists every setting of the configuration file and ends."},
         {.name = "reference", .flag = &reference, .help = "The same as a page of Markdown."},
         {0}};
@@ -120,6 +125,7 @@ int main(int argc, char **argv) {
     free(settings.item);
     o.folder = config.output;
     o.log = quiet ? NULL : stderr;
+    o.profile = profile ? stderr : NULL;
     if (e == FT_OK) e = train(&config, &o, dry_run);
     return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: those to build and use Facet, and with --tests those of the tests.
+# Installs the Debian packages that are missing: those to build and use Facet, with --tests also those of the tests, with --peers
+# those of bench/against_peers.sh.
 # Needs to be root or to have sudo only when something is missing.
 set -eu
 
@@ -7,6 +8,9 @@ packages="gcc libc6-dev make cmake pkg-config libopenblas-openmp-dev libhdf5-dev
 zlib1g-dev libjansson-dev libxxhash-dev dataset-fashion-mnist"
 if [ "${1:-}" = "--tests" ]; then
     packages="$packages git check clang libclang-rt-dev libomp-dev clang-format"
+elif [ "${1:-}" = "--peers" ]; then
+    packages="$packages python3-torch python3-torchvision"
+    command -v npm >/dev/null || packages="$packages nodejs npm" # another distribution of them conflicts with Debian's
 fi
 
 missing=""

@@ -114,7 +114,7 @@ static void fill_inputs(rig *r, int32_t batch, bool training) {
 
 static ft_err set_up(const ft_bench_options *o, rig *r) {
     FT_TRY(ft_blank_model(o->arch, o->size, 1000, &r->m));
-    ft_plan_spec spec = {.batch = o->batch, .training = o->training};
+    ft_plan_spec spec = {.batch = o->batch, .training = o->training, .direct = o->direct};
     if (o->training) {
         FT_TRY(ft_blank_loss(r->m, &r->labels, &r->loss));
         spec.n_losses = 1;
@@ -171,6 +171,7 @@ static ft_err time_steps(rig *r, ft_bench *out) {
         double start = now();
         e = step(r, o, i + 1);
         seconds[i] = now() - start;
+        out->mean_seconds += seconds[i] / o->steps;
     }
     ft_plan_times(r->plan, r->after, r->n_times);
     qsort(seconds, (size_t)o->steps, sizeof *seconds, ascending);
@@ -182,43 +183,36 @@ static ft_err time_steps(rig *r, ft_bench *out) {
 
 /* ---- by layer */
 
-/* Of a convolution's step: backward has the gradients of the weights and, except on the image, of the input.
- */
-static double conv_flops(const ft_model *m, const ft_step_time *t, int32_t batch) {
-    if (strcmp(t->op, "conv2d") != 0) return 0;
+/* Of a convolution in a step: backward has the gradients of the weights and, except on the image, of the
+ * input. */
+static double conv_flops(const ft_model *m, const ft_profile_row *row, int32_t batch) {
+    if (strcmp(row->op, "conv2d") != 0) return 0;
+    bool backward = strcmp(row->pass, "backward") == 0;
     for (int32_t i = 0; i < ft_graph_n_nodes(m->g); i++) {
         ft_node_info node = ft_graph_node(m->g, i);
-        if (strcmp(node.name, t->name) != 0) continue;
-        int products = !t->backward || node.in[0].id == m->input.id ? 1 : 2;
+        if (strcmp(node.name, row->name) != 0) continue;
+        int products = !backward || node.in[0].id == m->input.id ? 1 : 2;
         return 2.0 * (double)ft_node_macs(m->g, &node) * batch * products;
     }
     return 0;
-}
-
-static int slowest_first(const void *a, const void *b) {
-    double x = ((const ft_bench_layer *)a)->seconds, y = ((const ft_bench_layer *)b)->seconds;
-    return (x < y) - (x > y);
 }
 
 static ft_err list_layers(const rig *r, ft_bench *out) {
     double steps = out->options.steps;
     out->layers = ft_alloc((size_t)r->n_times + 1, sizeof *out->layers);
     FT_REQUIRE(out->layers, MEMORY, "no memory for the times of %d steps", r->n_times);
+    out->n_layers = r->n_times;
+    ft_profile_rows(r->n_times, r->after, r->before, out->layers);
     for (int32_t i = 0; i < r->n_times; i++) {
-        const ft_step_time *t = &r->after[i];
-        ft_bench_layer *l = &out->layers[out->n_layers++];
-        strncpy(l->name, t->name, sizeof l->name - 1);
-        l->op = t->op;
-        l->pass = t->backward ? "backward" : "forward";
-        l->seconds = (t->seconds - r->before[i].seconds) / steps;
-        l->flops = conv_flops(r->m, t, out->options.batch);
+        out->layers[i].seconds /= steps;
+        out->layers[i].flops = conv_flops(r->m, &out->layers[i], out->options.batch);
     }
     if (out->options.training)
-        out->layers[out->n_layers++] = (ft_bench_layer){.name = "(all parameters)",
+        out->layers[out->n_layers++] = (ft_profile_row){.name = "(all parameters)",
                                                         .op = ft_opt_sgd.name,
                                                         .pass = "update",
                                                         .seconds = r->update_seconds / steps};
-    qsort(out->layers, (size_t)out->n_layers, sizeof *out->layers, slowest_first);
+    ft_profile_sort(out->n_layers, out->layers);
     return FT_OK;
 }
 
@@ -258,4 +252,8 @@ double ft_bench_images_per_second(const ft_bench *b) {
 
 double ft_bench_gflops(const ft_bench *b) {
     return 2 * (double)b->macs * (b->options.training ? 3 : 1) * ft_bench_images_per_second(b) * 1e-9;
+}
+
+double ft_bench_outside_convolutions(const ft_bench *b) {
+    return 1 - ft_profile_seconds(b->n_layers, b->layers, "conv2d") / b->mean_seconds;
 }

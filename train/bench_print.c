@@ -2,8 +2,6 @@
 #include "eval/escape.h"
 #include "train/bench.h"
 
-#include <string.h>
-
 void ft_bench_print(FILE *f, const ft_bench *b) {
     const ft_bench_options *o = &b->options;
     double gflops = ft_bench_gflops(b);
@@ -16,26 +14,16 @@ void ft_bench_print(FILE *f, const ft_bench *b) {
     fprintf(f, "  GFLOP/s            %10.1f   as if every convolution were computed directly\n", gflops);
     fprintf(f, "  peak GFLOP/s       %10.1f   of this machine, measured in this run\n", b->peak_gflops);
     fprintf(f, "  of the peak        %9.1f%%\n", 100 * gflops / b->peak_gflops);
+    fprintf(f, "  outside conv2d     %9.1f%%   of the mean step\n", 100 * ft_bench_outside_convolutions(b));
     fprintf(f, "  largest memory     %10.0f   MB\n", b->max_rss_mb);
 }
 
-void ft_bench_print_layers(FILE *f, const ft_bench *b) {
-    double total = 0;
-    int width = 4;
-    for (int32_t i = 0; i < b->n_layers; i++) {
-        total += b->layers[i].seconds;
-        if ((int)strlen(b->layers[i].name) > width) width = (int)strlen(b->layers[i].name);
-    }
-    fprintf(f, "%-*s  %-22s  %-8s  %9s  %6s  %8s  %7s\n", width, "Node", "Operation", "Pass", "ms/step",
-            "Share", "GFLOP/s", "Of peak");
-    for (int32_t i = 0; i < b->n_layers; i++) {
-        const ft_bench_layer *l = &b->layers[i];
-        fprintf(f, "%-*s  %-22s  %-8s  %9.3f  %5.1f%%", width, l->name, l->op, l->pass, 1e3 * l->seconds,
-                100 * l->seconds / total);
-        double gflops = l->flops / l->seconds * 1e-9;
-        if (l->flops > 0) fprintf(f, "  %8.1f  %6.1f%%", gflops, 100 * gflops / b->peak_gflops);
-        fputc('\n', f);
-    }
+ft_err ft_bench_print_layers(FILE *f, const ft_bench *b) {
+    ft_profile_style style = {.heading = "ms/step", .unit = 1e3, .peak_gflops = b->peak_gflops};
+    FT_TRY(ft_profile_print_ops(f, b->n_layers, b->layers, &style));
+    fputc('\n', f);
+    ft_profile_print_nodes(f, b->n_layers, b->layers, &style);
+    return FT_OK;
 }
 
 static void print_field(FILE *f, const char *name, double x) {
@@ -46,7 +34,7 @@ static void print_field(FILE *f, const char *name, double x) {
 static void print_json_layers(FILE *f, const ft_bench *b) {
     fputs(", \"layers\": [", f);
     for (int32_t i = 0; i < b->n_layers; i++) {
-        const ft_bench_layer *l = &b->layers[i];
+        const ft_profile_row *l = &b->layers[i];
         fputs(i > 0 ? ", {\"name\": " : "{\"name\": ", f);
         ft_json_string(f, l->name);
         fprintf(f, ", \"op\": \"%s\", \"pass\": \"%s\"", l->op, l->pass);
@@ -62,14 +50,18 @@ void ft_bench_print_json(FILE *f, const ft_bench *b, bool layers) {
     fputs("{\"arch\": ", f);
     ft_json_string(f, o->arch);
     fprintf(
-        f, ", \"mode\": \"%s\", \"batch\": %d, \"size\": %d, \"steps\": %d, \"threads\": %d, \"isa\": \"%s\"",
-        o->training ? "train" : "infer", o->batch, o->size, o->steps, b->threads, b->isa);
+        f,
+        ", \"mode\": \"%s\", \"batch\": %d, \"size\": %d, \"steps\": %d, \"threads\": %d, \"isa\": \"%s\", "
+        "\"direct\": %s",
+        o->training ? "train" : "infer", o->batch, o->size, o->steps, b->threads, b->isa,
+        o->direct ? "true" : "false");
     print_field(f, "images_per_second", ft_bench_images_per_second(b));
     print_field(f, "images_per_second_best", o->batch / b->best_seconds);
     print_field(f, "step_seconds", b->step_seconds);
     print_field(f, "gflops", ft_bench_gflops(b));
     print_field(f, "peak_gflops", b->peak_gflops);
     print_field(f, "ratio", ft_bench_gflops(b) / b->peak_gflops);
+    print_field(f, "outside_convolutions", ft_bench_outside_convolutions(b));
     print_field(f, "max_rss_mb", b->max_rss_mb);
     if (layers) print_json_layers(f, b);
     fputs("}\n", f);

@@ -29,6 +29,7 @@ enum {
     FT_CONFIG_FILE_BYTES = 1 << 20 /* the largest file accepted */
 };
 
+typedef enum { FT_CONFIG_KERNELS_AUTO, FT_CONFIG_KERNELS_DIRECT } ft_config_kernels;
 typedef enum { FT_CONFIG_SPLIT_STRATIFIED } ft_config_split_by;
 typedef enum {
     FT_CONFIG_NORMALIZE_UNIT,
@@ -77,6 +78,7 @@ typedef enum {
 typedef struct ft_config {
     uint64_t seed;
     int32_t threads;
+    ft_config_kernels kernels;
     char output[FT_CONFIG_PATH_BYTES];
     struct {
         char path[FT_CONFIG_PATH_BYTES];

@@ -52,6 +52,9 @@
 #define STRING(path, def, text) CHARS(path, FT_OPTION_STRING, def, text)
 #define REQUIRED(path, text)    CHARS(path, FT_OPTION_REQUIRED, "", text)
 
+static const ft_choice kernels[] = {{"auto", FT_CONFIG_KERNELS_AUTO},
+                                    {"direct", FT_CONFIG_KERNELS_DIRECT},
+                                    {0}};
 static const ft_choice split_by[] = {{"stratified", FT_CONFIG_SPLIT_STRATIFIED}, {0}};
 static const ft_choice channels[] = {{"0", 0}, {"1", 1}, {"3", 3}, {0}};
 static const ft_choice normalizations[] = {{"unit", FT_CONFIG_NORMALIZE_UNIT},
@@ -99,6 +102,9 @@ const ft_option ft_options[] = {
          "Seed of the initial weights, the split, the order of the images, augmentation and dropout."),
     INT(threads, CLOSED(0, 1024), "0",
         "Threads that compute; 0 takes all cores. The results do not depend on it."),
+    CHOICE(kernels, kernels, "auto",
+           "auto: for each convolution the fastest algorithm, Winograd's where it pays; direct: only the "
+           "definition's sums, slower, with its rounding."),
     STRING(output, "",
            "Folder the run is left in; empty: the tool derives it from the configuration's name."),
 

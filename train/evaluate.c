@@ -9,6 +9,7 @@ ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds,
     *e = (ft_evaluator){.model = model, .ds = ds, .index = index, .n = n};
     FT_REQUIRE(model->options.classes >= 2, CONFIG, "a model without classes cannot be evaluated");
     ft_plan_spec spec = {.batch = o->batch < n ? o->batch : n,
+                         .direct = o->direct,
                          .n_outputs = 1,
                          .outputs = &model->probabilities};
     ft_loader_options loading = {.image = model->image,

@@ -30,6 +30,7 @@ typedef struct ft_evaluation {
 
 typedef struct ft_evaluator_options {
     int32_t batch, workers, cache_mb;
+    bool direct; /* as ft_plan_spec.direct */
 } ft_evaluator_options;
 
 /* For the n samples of index (kept by the caller). FT_E_DATA, FT_E_CONFIG, FT_E_MEMORY; *e then needs no

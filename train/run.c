@@ -82,6 +82,7 @@ static ft_err compile_training(ft_run *r) {
     int32_t n = r->split.n[FT_PART_TRAIN];
     ft_plan_spec spec = {.batch = c->train.batch < n ? c->train.batch : n,
                          .training = true,
+                         .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
                          .n_losses = 1,
                          .losses = {r->loss},
                          .loss_weights = {1},
@@ -206,7 +207,8 @@ static ft_err make_loaders(ft_run *r) {
     if (r->split.n[FT_PART_VAL] == 0) return FT_OK;
     ft_evaluator_options v = {.batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch,
                               .workers = c->data.workers,
-                              .cache_mb = c->data.cache_mb};
+                              .cache_mb = c->data.cache_mb,
+                              .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT};
     return ft_evaluator_init(&r->val, r->model, r->ds, r->split.index[FT_PART_VAL], r->split.n[FT_PART_VAL],
                              &v);
 }

@@ -5,6 +5,7 @@
 #include "tensor/atomic_file.h"
 #include "tensor/par.h"
 #include "tensor/rng.h"
+#include "train/profile.h"
 #include "train/progress_bar.h"
 #include "train/results.h"
 
@@ -21,6 +22,7 @@ typedef struct trainer {
         config[FT_CONFIG_PATH_BYTES];
     ft_tfevents events;
     ft_progress_bar bar;
+    ft_profile profile;
     double saved_at;   /* clock of the last checkpoint */
     double resumed_at; /* clock since which the epoch's seconds are to be counted */
     int64_t seen,
@@ -38,10 +40,17 @@ static double seconds_in_epoch(trainer *t) {
     return t->r->state.progress.epoch_seconds;
 }
 
+/* Counts what has passed since `start` as time of that part. */
+static void charge(trainer *t, ft_profile_part part, double start) {
+    t->profile.seconds[part] += ft_clock() - start;
+}
+
 static ft_err save(trainer *t) {
+    double start = ft_clock();
     seconds_in_epoch(t);
     FT_TRY(ft_checkpoint_write(t->last, t->r->model, &t->r->state));
     t->saved_at = ft_clock();
+    charge(t, FT_PROFILE_CHECKPOINTS, start);
     return FT_OK;
 }
 
@@ -93,7 +102,9 @@ static ft_err run_step(trainer *t, bool *done) {
     int64_t images = 0;
     for (; micro < accumulate; micro++) {
         ft_batch b;
+        double start = ft_clock();
         FT_TRY(ft_loader_next(r->loader, &b));
+        charge(t, FT_PROFILE_LOADING, start);
         if (b.n == 0) break;
         FT_TRY(run_batch(t, &b, micro));
         images += b.n;
@@ -101,12 +112,14 @@ static ft_err run_step(trainer *t, bool *done) {
     *done = micro == 0 || p->batch + micro >= r->batches;
     if (micro == 0) return FT_OK;
     double lr = learning_rate(r, p->step);
-    double scale = accumulate == 1 ? 1 : (double)r->config->train.batch / (double)images;
+    double scale = accumulate == 1 ? 1 : (double)r->config->train.batch / (double)images, start = ft_clock();
     FT_TRY(ft_optim_step(r->state.optim, (const ft_real *const *)r->grads, lr, scale, NULL));
     if (r->state.ema) ft_ema_update(r->state.ema);
     ft_graph_touch(r->model->g);
+    charge(t, FT_PROFILE_OPTIMIZER, start);
     p->batch += micro;
     p->step++;
+    t->profile.steps++;
     return FT_OK;
 }
 
@@ -187,7 +200,9 @@ static ft_err validate(trainer *t, ft_history_row *row) {
     row->val_loss = row->val_accuracy = row->val_recall = row->val_f1 = row->val_auc = NAN;
     if (!t->r->val.plan) return FT_OK;
     ft_evaluation ev;
+    double start = ft_clock();
     FT_TRY(ft_evaluator_run(&t->r->val, NULL, NULL, &ev));
+    charge(t, FT_PROFILE_EVALUATION, start);
     row->val_loss = ev.metrics.log_loss;
     row->val_accuracy = ev.metrics.accuracy;
     row->val_recall = ev.metrics.recall_macro;
@@ -204,7 +219,9 @@ static ft_err validate_and_keep_best(trainer *t, ft_history_row *row) {
     FT_TRY(validate(t, row));
     double value = monitored(monitor, row);
     if (t->r->val.plan && !is_better(monitor, value, p->best, 0) && p->best_epoch >= 0) return FT_OK;
+    double start = ft_clock();
     FT_TRY(ft_checkpoint_write(t->best, t->r->model, NULL));
+    charge(t, FT_PROFILE_CHECKPOINTS, start);
     p->best = value;
     p->best_epoch = p->epoch;
     return FT_OK;
@@ -327,7 +344,8 @@ static ft_err final_results(trainer *t) {
     ft_evaluator e = {0};
     ft_evaluation ev = {0};
     ft_evaluator_options o = {.batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch,
-                              .workers = c->data.workers};
+                              .workers = c->data.workers,
+                              .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT};
     ft_err err = ft_checkpoint_read_model(t->best, &best);
     if (err == FT_OK) err = ft_evaluator_init(&e, best, r->ds, r->split.index[part], r->split.n[part], &o);
     if (err == FT_OK) err = ft_evaluator_run(&e, NULL, NULL, &ev);
@@ -361,13 +379,22 @@ static ft_err train(trainer *t) {
         }
         FT_TRY(e);
     }
-    return final_results(t);
+    double start = ft_clock();
+    FT_TRY(final_results(t));
+    charge(t, FT_PROFILE_EVALUATION, start);
+    return FT_OK;
 }
 
 ft_err ft_train_run(ft_run *r, const ft_train_options *o) {
     trainer t = {.r = r, .o = o};
     FT_TRY(open_folder(&t));
+    double start = ft_clock();
     ft_err e = train(&t);
+    t.profile.total = ft_clock() - start;
+    if (o->profile && (e == FT_OK || e == FT_E_STOPPED)) {
+        ft_err printed = ft_profile_print(o->profile, &t.profile, r->plan);
+        if (printed != FT_OK) e = printed;
+    }
     if (e != FT_OK) {
         ft_tfevents_close(&t.events); /* the first error is the one to report */
         return e;

@@ -14,6 +14,7 @@ typedef struct ft_train_options {
     bool overwrite;                    /* start anew although the folder holds a run */
     FILE *log;                         /* progress and one line an epoch; NULL: silent */
     FILE *results;                     /* the final table; NULL: none */
+    FILE *profile;                     /* where the time went, at the end and when stopped; NULL: not told */
     const volatile sig_atomic_t *stop; /* not 0: save and return FT_E_STOPPED; may be NULL */
 } ft_train_options;
 

@@ -1,0 +1,322 @@
+/* Winograd's convolutions: the transforms against the definition on every instruction set, the same bits for
+ * any number of threads, and the switch that turns them off. Built in float and in double, where the
+ * identities hold to 1e-12; how exact float is: test_winograd_accuracy.c. */
+#include "layers/conv_method.h"
+#include "tensor/kernels.h"
+#include "tensor/par.h"
+#include "tests/conv_testing.h"
+
+static const double eps = sizeof(ft_real) == 8 ? 2.3e-16 : 1.2e-7;
+static const double tolerance = sizeof(ft_real) == 8 ? 1e-12 : 5e-4;
+
+/* ---- one tile */
+
+enum { M = FT_WINOGRAD_M, MAX_N = 10, MAX_POINTS = 64, MAX_C = 40, GAP = 3, STEP = MAX_C + GAP };
+
+static const struct {
+    int32_t r;
+    bool square;
+} shapes[] = {{3, false}, {3, true}, {5, false}, {5, true}, {7, false}};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+/* Up to MAX_POINTS rows of c numbers, each followed by a guard. */
+typedef struct rows {
+    int32_t n, c;
+    ft_real p[MAX_POINTS * STEP];
+    ft_real *at[MAX_POINTS];
+} rows;
+
+static ft_real guard(int i) {
+    return (ft_real)(1000 + i % 7);
+}
+
+static void rows_open(rows *r, int32_t n, int32_t c, uint64_t seed) {
+    ft_rng rng = ft_rng_stream(seed, 1);
+    r->n = n;
+    r->c = c;
+    for (int i = 0; i < MAX_POINTS * STEP; i++)
+        r->p[i] = i / STEP < n && i % STEP < c ? (ft_real)ft_rng_normal(&rng) : guard(i);
+    for (int i = 0; i < MAX_POINTS; i++) r->at[i] = r->p + i * STEP;
+}
+
+static void rows_check(const rows *r, const char *what) {
+    for (int i = 0; i < MAX_POINTS * STEP; i++)
+        if (i / STEP >= r->n || i % STEP >= r->c)
+            ck_assert_msg(r->p[i] == guard(i), "%s, %s: wrote outside, row %d column %d of %d", ft_isa(),
+                          what, i / STEP, i % STEP, r->c);
+}
+
+static double rows_product(const rows *a, const rows *b) {
+    double sum = 0;
+    for (int i = 0; i < a->n; i++)
+        for (int k = 0; k < a->c; k++) sum += (double)a->at[i][k] * (double)b->at[i][k];
+    return sum;
+}
+
+typedef struct tile {
+    int32_t r, c;
+    bool square;
+    int32_t n, inputs, outputs, taps;
+    char text[64];
+    const ft_winograd_kernels *k;
+    rows d, w, v, u, y, dy;
+} tile;
+
+static void tile_open(tile *t, int shape, int32_t c) {
+    t->r = shapes[shape].r;
+    t->square = shapes[shape].square;
+    t->c = c;
+    t->n = M + t->r - 1;
+    t->inputs = t->square ? t->n * t->n : t->n;
+    t->outputs = t->square ? M * M : M;
+    t->taps = t->square ? t->r * t->r : t->r;
+    t->k = ft_winograd_kernels_get();
+    snprintf(t->text, sizeof t->text, "F(4, %d)%s of %d channels", t->r, t->square ? " squared" : "", c);
+    rows_open(&t->d, t->inputs, c, 1);
+    rows_open(&t->w, t->taps, c, 2);
+    rows_open(&t->v, t->inputs, c, 3);
+    rows_open(&t->u, t->inputs, c, 4);
+    rows_open(&t->y, t->outputs, c, 5);
+    rows_open(&t->dy, t->outputs, c, 6);
+}
+
+static void tile_check(const tile *t) {
+    const rows *all[] = {&t->d, &t->w, &t->v, &t->u, &t->y, &t->dy};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) rows_check(all[i], t->text);
+}
+
+/* Output e, channel k, of the correlation; *size: the sum of the magnitudes. */
+static double correlation(const tile *t, int e, int k, double *size) {
+    int height = t->square ? t->r : 1, oy = t->square ? e / M : 0, ox = e % M;
+    double sum = 0;
+    *size = 0;
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < t->r; j++) {
+            double term = (double)t->d.at[(oy + i) * t->n + ox + j][k] * (double)t->w.at[i * t->r + j][k];
+            sum += term;
+            *size += fabs(term);
+        }
+    return sum;
+}
+
+/* p = V . U, left in v. */
+static void transform(tile *t) {
+    t->k->data(t->r, t->square, t->c, (const ft_real *const *)t->d.at, NULL, t->v.p, STEP);
+    t->k->weight(t->r, t->square, t->c, t->w.p, STEP, t->u.p, STEP);
+    tile_check(t);
+    for (int i = 0; i < t->inputs; i++)
+        for (int k = 0; k < t->c; k++) t->v.at[i][k] *= t->u.at[i][k];
+}
+
+static void check_correlation(tile *t) {
+    t->k->output(t->r, t->square, t->c, t->v.p, STEP, t->y.at, &(ft_winograd_finish){0});
+    tile_check(t);
+    for (int e = 0; e < t->outputs; e++)
+        for (int k = 0; k < t->c; k++) {
+            double size, want = correlation(t, e, k, &size), off = fabs((double)t->y.at[e][k] - want);
+            ck_assert_msg(off <= tolerance * size, "%s, %s: output %d of channel %d is %.17g, not %.17g",
+                          ft_isa(), t->text, e, k, (double)t->y.at[e][k], want);
+        }
+}
+
+/* Outputs outside the image are left alone, and the others have the bits that they always have. */
+static void check_clipping(const tile *t) {
+    rows part;
+    rows_open(&part, t->outputs, t->c, 7);
+    rows before = part;
+    for (int e = 0; e < t->outputs; e++)
+        if (e % 3 == 1) part.at[e] = NULL;
+    t->k->output(t->r, t->square, t->c, t->v.p, STEP, part.at, &(ft_winograd_finish){0});
+    rows_check(&part, t->text);
+    for (int e = 0; e < t->outputs; e++) {
+        const ft_real *want = e % 3 == 1 ? before.p + e * STEP : t->y.at[e];
+        ck_assert_msg(memcmp(part.p + e * STEP, want, (size_t)t->c * sizeof *want) == 0,
+                      "%s, %s: output %d of a clipped tile", ft_isa(), t->text, e);
+    }
+}
+
+/* How: bit 0 scale, 1 shift, 2 relu; 8: accumulate. */
+static void check_finish(const tile *t, int how) {
+    rows got, vectors;
+    rows_open(&got, t->outputs, t->c, 8);
+    rows_open(&vectors, 2, t->c, 9);
+    rows onto = got;
+    ft_winograd_finish f = {.accumulate = how & 8,
+                            .scale = how & 1 ? vectors.at[0] : NULL,
+                            .shift = how & 2 ? vectors.at[1] : NULL,
+                            .relu = how & 4};
+    t->k->output(t->r, t->square, t->c, t->v.p, STEP, got.at, &f);
+    rows_check(&got, t->text);
+    for (int e = 0; e < t->outputs; e++)
+        for (int k = 0; k < t->c; k++) {
+            double y = (double)t->y.at[e][k], add = 0;
+            if (how & 1) y *= (double)vectors.at[0][k];
+            if (how & 2) add = (double)vectors.at[1][k];
+            if (how & 8) add = (double)onto.p[e * STEP + k];
+            double want = how & 4 ? fmax(y + add, 0) : y + add;
+            ck_assert_msg(fabs((double)got.at[e][k] - want) <= 2 * eps * (fabs(y) + fabs(add)),
+                          "%s, %s, finish %d: %.17g, not %.17g", ft_isa(), t->text, how, (double)got.at[e][k],
+                          want);
+        }
+}
+
+/* <A^T p A, dy> = <p, A dy A^T> */
+static void check_output_gradient(tile *t) {
+    double left = rows_product(&t->y, &t->dy);
+    double size = sqrt(rows_product(&t->v, &t->v) * rows_product(&t->dy, &t->dy));
+    rows p = t->v;
+    t->k->output_gradient(t->r, t->square, t->c, (const ft_real *const *)t->dy.at, t->v.p, STEP);
+    tile_check(t);
+    for (int i = 0; i < MAX_POINTS; i++) p.at[i] = p.p + i * STEP;
+    double right = rows_product(&p, &t->v);
+    ck_assert_msg(fabs(left - right) <= tolerance * size, "%s, %s: <A'pA, y> = %.17g, <p, AyA'> = %.17g",
+                  ft_isa(), t->text, left, right);
+}
+
+/* <G w G^T, u> = <w, G^T u G>; and beta adds. */
+static void check_weight_gradient(tile *t) {
+    rows u, dw, sum;
+    rows_open(&u, t->inputs, t->c, 10);
+    rows_open(&dw, t->taps, t->c, 11);
+    rows_open(&sum, t->taps, t->c, 12);
+    rows onto = sum;
+    double left = rows_product(&t->u, &u), size = sqrt(rows_product(&t->u, &t->u) * rows_product(&u, &u));
+    t->k->weight_gradient(t->r, t->square, t->c, u.p, STEP, dw.p, STEP, 0);
+    t->k->weight_gradient(t->r, t->square, t->c, u.p, STEP, sum.p, STEP, 1);
+    rows_check(&dw, t->text);
+    rows_check(&sum, t->text);
+    double right = rows_product(&t->w, &dw);
+    ck_assert_msg(fabs(left - right) <= tolerance * size, "%s, %s: <GwG', u> = %.17g, <w, G'uG> = %.17g",
+                  ft_isa(), t->text, left, right);
+    for (int i = 0; i < t->taps; i++)
+        for (int k = 0; k < t->c; k++) {
+            double a = (double)onto.p[i * STEP + k], b = (double)dw.at[i][k];
+            ck_assert_msg(fabs((double)sum.at[i][k] - (a + b)) <= 2 * eps * (fabs(a) + fabs(b)),
+                          "%s, %s: beta = 1 gives %.17g, not %.17g + %.17g", ft_isa(), t->text,
+                          (double)sum.at[i][k], a, b);
+        }
+}
+
+START_TEST(transforms_are_what_they_say) {
+    static const int32_t channels[] = {1, 2, 3, 4, 7, 8, 11, 16, 19, 32, 37};
+    ck_assert_int_eq(ft_isa_set(ft_isa_available(_i)), FT_OK);
+    tile *t = malloc(sizeof *t);
+    ck_assert_ptr_nonnull(t);
+    for (int shape = 0; shape < SHAPES; shape++)
+        for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+            tile_open(t, shape, channels[i]);
+            transform(t);
+            check_correlation(t);
+            check_clipping(t);
+            for (int how = 1; how <= 8; how++) check_finish(t, how);
+            check_output_gradient(t);
+            check_weight_gradient(t);
+        }
+    free(t);
+}
+END_TEST
+
+/* ---- whole convolutions */
+
+static conv_geometry geometry(int32_t kh, int32_t kw, ft_shape x, int32_t filters) {
+    conv_geometry g = {.name = "one of this test's",
+                       .args = {.win = {.kh = kh, .kw = kw, .sh = 1, .sw = 1, .dh = 1, .dw = 1}, .groups = 1},
+                       .x = x,
+                       .w = {kh, kw, x.c, filters}};
+    conv_output_shape(&g);
+    return g;
+}
+
+START_TEST(threads_leave_the_same_bits) {
+    conv_geometry all[CONV_MAX_GEOMETRIES];
+    int n = conv_list_inception(all, 19);
+    ck_assert_int_gt(n, 10);
+    for (int i = 0; i < n; i++) {
+        conv_sample s = conv_noise(&all[i], 20 + (uint64_t)i);
+        conv_result one = {0};
+        for (int32_t threads = 1; threads <= CONV_LANES; threads++) {
+            ft_threads_set(threads);
+            conv_result r = conv_run(&s, false);
+            for (int pass = 0; pass < CONV_PASSES && threads > 1; pass++)
+                ck_assert_msg(conv_same_bits(&one, &r, pass), "%s, %s: %d threads change bits",
+                              conv_text(&all[i], pass), conv_pass_name(pass), threads);
+            if (threads == 1)
+                one = r;
+            else
+                conv_result_free(&r);
+        }
+        conv_result_free(&one);
+        conv_sample_free(&s);
+    }
+}
+END_TEST
+
+/* What the direct method computes, whatever would be chosen. */
+static conv_result run_direct_method(const conv_sample *s) {
+    const conv_geometry *g = &s->g;
+    conv_result r = conv_result_new(g);
+    ft_conv_group group = {.args = &g->args,
+                           .x = g->x,
+                           .cin = g->x.c,
+                           .cout = g->w.c,
+                           .w = s->w,
+                           .ldw = g->w.c,
+                           .lanes = CONV_LANES};
+    ck_assert_int_eq(ft_window_geometry(&g->args.win, g->x.h, g->x.w, &group.geo), FT_OK);
+    size_t scratch = 0;
+    for (int pass = 0; pass < CONV_PASSES; pass++) {
+        size_t size = ft_conv_direct.scratch_size(&group, (ft_conv_pass)pass);
+        scratch = size > scratch ? size : scratch;
+    }
+    group.scratch = conv_alloc(scratch * sizeof(ft_real));
+    ft_real *prepared = conv_alloc(ft_conv_direct.prepared_size(&group) * sizeof *prepared);
+    ft_view x = conv_view(s->x, g->x), dy = conv_view(s->dy, g->y), y = conv_view(r.pass[0], g->y);
+    ft_view dx = conv_view(r.pass[FT_CONV_INPUT_GRADIENT], g->x);
+    ft_conv_direct.prepare(&group, prepared);
+    ft_conv_direct.forward(&group, &x, NULL, prepared, &y, &(ft_epilogue){0});
+    ft_conv_direct.input_gradient(&group, &dy, &dx, 0);
+    ft_conv_direct.weight_gradient(&group, &x, NULL, &dy, r.pass[FT_CONV_WEIGHT_GRADIENT], 0);
+    free(prepared);
+    free(group.scratch);
+    return r;
+}
+
+START_TEST(direct_turns_it_off) {
+    static const int32_t kernels[][2] = {{3, 3}, {5, 5}, {1, 3}, {3, 1}, {1, 5}, {5, 1}, {1, 7}, {7, 1}};
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        conv_geometry g = geometry(kernels[i][0], kernels[i][1], (ft_shape){2, 20, 21, 48}, 40);
+        conv_sample s = conv_noise(&g, 60 + i);
+        conv_result automatic = conv_run(&s, false), direct = conv_run(&s, true);
+        conv_result method = run_direct_method(&s);
+        for (int pass = 0; pass < CONV_PASSES; pass++) {
+            const char *text = conv_text(&g, pass);
+            ck_assert_msg(conv_is_fast(&g, pass), "%s, %s: not fast", text, conv_pass_name(pass));
+            ck_assert_msg(conv_same_bits(&direct, &method, pass), "%s, %s: direct is something else", text,
+                          conv_pass_name(pass));
+            ck_assert_msg(!conv_same_bits(&automatic, &method, pass), "%s, %s: nothing is switched", text,
+                          conv_pass_name(pass));
+        }
+        conv_result_free(&automatic);
+        conv_result_free(&direct);
+        conv_result_free(&method);
+        conv_sample_free(&s);
+    }
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create(sizeof(ft_real) == 8 ? "winograd64" : "winograd");
+    TCase *t = tcase_create("winograd");
+    tcase_set_timeout(t, 120);
+    int n_isas = 0;
+    while (ft_isa_available(n_isas)) n_isas++;
+    tcase_add_loop_test(t, transforms_are_what_they_say, 0, n_isas);
+    tcase_add_test(t, threads_leave_the_same_bits);
+    tcase_add_test(t, direct_turns_it_off);
+    suite_add_tcase(s, t);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
