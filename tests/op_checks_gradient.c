@@ -149,19 +149,22 @@ static double longest_sum(const ft_rig *r, int32_t i) {
 static void check_adjoint(ft_rig *r, int32_t i, const ft_real *dx) {
     int64_t n = ft_place_size(&r->out[0]), n_x = ft_shape_size(r->value[i].s);
     ft_real *y0 = output_at(r, i, 0), *y = output_at(r, i, 1), *y2 = output_at(r, i, -2);
-    double left = 0, right = 0, bend = 0, size = norm_of(y, n) + norm_of(y0, n);
+    double bend = 0, size = norm_of(y, n) + norm_of(y0, n);
+    long double left = 0,
+                right = 0; /* their own rounding must not be mistaken for the op's in the double build */
     double eps = FT_EPS * sqrt(longest_sum(r, i));
     for (int64_t e = 0; e < n; e++) {
         double second = (double)y2[e] + 2 * (double)y[e] - 3 * (double)y0[e]; /* of an affine f: 0 */
         bend += second * second;
-        left += ((double)y[e] - (double)y0[e]) * (double)(ft_real)r->cotangent[0].p[e];
+        left += ((long double)y[e] - y0[e]) * (ft_real)r->cotangent[0].p[e];
     }
-    for (int64_t e = 0; e < n_x; e++) right += r->value[i].p[e] * (double)dx[e];
+    for (int64_t e = 0; e < n_x; e++) right += (long double)r->value[i].p[e] * dx[e];
     bool affine = sqrt(bend) <= 16 * eps * size;
     FT_CHECK(&r->job, affine || i > 0, "FT_LINEAR, but not linear in input 0");
     if (affine)
-        FT_CHECK(&r->job, fabs(left - right) <= 4 * eps * (size + norm_of(dx, n_x)),
-                 "adjoint of input %d: <A x, u> = %.9g but <x, A'u> = %.9g (of %.3g)", i, left, right, size);
+        FT_CHECK(&r->job, fabsl(left - right) <= 4 * eps * (size + norm_of(dx, n_x)),
+                 "adjoint of input %d: <A x, u> = %.16g but <x, A'u> = %.16g (of %.3g)", i, (double)left,
+                 (double)right, size);
     free(y0);
     free(y);
     free(y2);
