@@ -26,6 +26,13 @@ static size_t scratch_size(const ft_conv_group *g, ft_conv_pass pass) {
     }
 }
 
+static int64_t moment_chunks(const ft_conv_group *g) {
+    int64_t pixels = (int64_t)g->x.n * g->geo.oh * g->geo.ow;
+    int64_t gather = ft_gather_chunks(ft_conv_taps(g), pixels),
+            pointwise = ft_pointwise_chunks(g->cin, pixels);
+    return gather > pointwise ? gather : pointwise;
+}
+
 static void prepare(const ft_conv_group *g, ft_real *prepared) {
     ft_conv_pack(prepared, g->w, ft_conv_taps(g), g->cin, g->cout, g->cin * g->ldw, g->ldw, 1);
 }
@@ -51,9 +58,8 @@ static void forward(const ft_conv_group *g, const ft_view *x, const ft_epilogue 
                    .packed_taps = ft_conv_taps(g),
                    .packed = prepared,
                    .zeros = g->scratch,
-                   .scale = epilogue->scale,
-                   .shift = epilogue->shift,
-                   .relu = epilogue->relu};
+                   .finish = {.scale = epilogue->scale, .shift = epilogue->shift, .relu = epilogue->relu},
+                   .moments = g->moments};
     for (int32_t t = 0; t < p.taps; t++) {
         p.dy[t] = t / win->kw * win->dh - g->geo.top;
         p.dx[t] = t % win->kw * win->dw - g->geo.left;
@@ -90,7 +96,7 @@ static void input_gradient_phase(const ft_conv_group *g, ft_gather *p) {
     }
     p->gh = (p->dst->h - p->y0 + win->sh - 1) / win->sh;
     p->gw = (p->dst->w - p->x0 + win->sw - 1) / win->sw;
-    if (p->taps > 0 || !p->accumulate) ft_gather_run(p);
+    if (p->taps > 0 || !p->finish.accumulate) ft_gather_run(p);
 }
 
 static void input_gradient(const ft_conv_group *g, const ft_view *dy, const ft_view *dx, ft_real beta) {
@@ -111,7 +117,7 @@ static void input_gradient(const ft_conv_group *g, const ft_view *dy, const ft_v
                    .packed_taps = ft_conv_taps(g),
                    .packed = packed,
                    .zeros = zeros,
-                   .accumulate = beta != 0};
+                   .finish.accumulate = beta != 0};
     for (p.y0 = 0; p.y0 < win->sh && p.y0 < dx->h; p.y0++)
         for (p.x0 = 0; p.x0 < win->sw && p.x0 < dx->w; p.x0++) input_gradient_phase(g, &p);
 }
@@ -138,6 +144,7 @@ static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_e
 const ft_conv_method ft_conv_direct = {
     .prepared_size = prepared_size,
     .scratch_size = scratch_size,
+    .moment_chunks = moment_chunks,
     .prepare = prepare,
     .forward = forward,
     .input_gradient = input_gradient,

@@ -4,10 +4,9 @@
  * touched, so that the panel comes from the second-level cache and the pixels from the first.
  */
 #include "layers/conv_pass.h"
-#include "tensor/kernels.h"
 #include "tensor/par.h"
 
-enum { BLOCK_TILES = 8, BLOCK_POINTERS = 8192, WANTED_TASKS = 24 };
+enum { BLOCK_TILES = 8, BLOCK_POINTERS = 8192, WANTED_TASKS = 24, EVEN = 4 };
 
 size_t ft_conv_packed_size(int32_t taps, int32_t kc, int32_t cols) {
     int32_t nr = ft_conv_kernels_get()->nr, rest = cols % nr;
@@ -46,7 +45,7 @@ typedef struct gather_job {
     ft_gather g; /* taps of a row fused where that is possible */
     const ft_conv_kernels *kern;
     int64_t pixels, tiles, blocks;
-    int32_t block_tiles, panels, groups;
+    int32_t panels, groups;
     int32_t dy_min, dy_max, dx_min, dx_max; /* of the taps, 0 included */
     int64_t offset[FT_MAX_TAPS];            /* of a tap from its pixel, elements */
 } gather_job;
@@ -127,20 +126,12 @@ static void point(const gather_job *job, int64_t first, int32_t rows, const ft_r
     }
 }
 
-/* Asks for the pixels of a tile. With one tap every pixel is new and only read for a short time, so that
- * without this the processor waits for it; with several most of a tile was there for the one before. */
-static void fetch_tile(const gather_job *job, const ft_real *const *a, int32_t rows) {
-    int32_t line = 64 / (int32_t)sizeof(ft_real);
-    for (int32_t r = 0; r < rows; r++)
-        for (int32_t k = 0; k < job->g.kc; k += line) __builtin_prefetch(a[r] + k);
-}
-
 static int32_t tile_rows(const gather_job *job, int64_t i) {
     return (int32_t)(tile_start(job, i + 1) - tile_start(job, i));
 }
 
-static void run_panel(const gather_job *job, int32_t panel, int64_t first_tile, int32_t n_tiles, bool fetch,
-                      const ft_real **a, ft_real **c) {
+static void run_panel(const gather_job *job, int64_t block, int32_t panel, int64_t first_tile,
+                      int32_t n_tiles, const ft_real **a, ft_real **c) {
     const ft_gather *g = &job->g;
     int32_t nr = job->kern->nr, j0 = panel * nr;
     int32_t cols = g->cols - j0 < nr ? g->cols - j0 : nr, width = cols <= nr / 2 ? nr / 2 : nr;
@@ -151,15 +142,15 @@ static void run_panel(const gather_job *job, int32_t panel, int64_t first_tile, 
                          .kc = g->kc,
                          .b = b,
                          .narrow = width < nr,
-                         .accumulate = g->accumulate,
-                         .relu = g->relu,
-                         .scale = g->scale ? g->scale + j0 : NULL,
-                         .shift = g->shift ? g->shift + j0 : NULL};
+                         .finish = ft_finish_at(&g->finish, j0)};
+    ft_moment_sums sums;
+    if (g->moments) {
+        sums = ft_moments_begin(g->moments, block, g->dst_channel + j0, cols);
+        tile.finish.moments = &sums;
+    }
     ft_real *to[FT_TILE_ROWS];
     for (int32_t i = 0; i < n_tiles; i++) {
         tile.rows = tile_rows(job, first_tile + i);
-        if (fetch && i + 1 < n_tiles)
-            fetch_tile(job, a + g->taps * tile.rows, tile_rows(job, first_tile + i + 1));
         for (int32_t r = 0; r < tile.rows; r++) to[r] = c[r] + j0;
         tile.a = a;
         tile.c = to;
@@ -167,14 +158,16 @@ static void run_panel(const gather_job *job, int32_t panel, int64_t first_tile, 
         a += g->taps * tile.rows;
         c += tile.rows;
     }
+    int64_t rows = tile_start(job, first_tile + n_tiles) - tile_start(job, first_tile);
+    if (g->moments) ft_moments_end(g->moments, block, rows, cols, &sums);
 }
 
 static void run_block(void *ctx, int64_t task, int32_t thread) {
     (void)thread;
     const gather_job *job = ctx;
     int64_t block = task / job->groups, group = task % job->groups;
-    int64_t first = block * job->block_tiles;
-    int32_t n = (int32_t)(first + job->block_tiles <= job->tiles ? job->block_tiles : job->tiles - first);
+    int64_t first = block * job->tiles / job->blocks;
+    int32_t n = (int32_t)((block + 1) * job->tiles / job->blocks - first);
     const ft_real *a[BLOCK_POINTERS];
     ft_real *c[BLOCK_TILES * FT_TILE_ROWS];
     const ft_real **pa = a;
@@ -188,19 +181,33 @@ static void run_block(void *ctx, int64_t task, int32_t thread) {
     }
     int32_t begin = (int32_t)(group * job->panels / job->groups),
             end = (int32_t)((group + 1) * job->panels / job->groups);
-    for (int32_t p = begin; p < end; p++) run_panel(job, p, first, n, job->g.taps == 1 && p == begin, a, c);
+    for (int32_t p = begin; p < end; p++) run_panel(job, block, p, first, n, a, c);
+}
+
+static int64_t block_count(int32_t taps, int64_t tiles) {
+    int32_t pointers = (taps > 0 ? taps : 1) * ft_conv_kernels_get()->mr;
+    int32_t block_tiles = BLOCK_POINTERS / pointers < BLOCK_TILES ? BLOCK_POINTERS / pointers : BLOCK_TILES;
+    int64_t blocks = ft_ceil_div(ft_ceil_div(tiles, block_tiles), EVEN) * EVEN;
+    return blocks < tiles ? blocks : tiles;
+}
+
+int64_t ft_gather_chunks(int32_t taps, int64_t pixels) {
+    return block_count(taps, ft_ceil_div(pixels, ft_conv_kernels_get()->mr));
 }
 
 void ft_gather_run(const ft_gather *g) {
     gather_job job = {.g = *g, .kern = ft_conv_kernels_get()};
     job.pixels = (int64_t)g->dst->n * g->gh * g->gw;
     if (job.pixels == 0) return;
+    if (ft_is_pointwise(g)) {
+        ft_pointwise_run(g);
+        return;
+    }
     fuse_taps(&job.g);
     measure_taps(&job);
-    int32_t pointers = (job.g.taps > 0 ? job.g.taps : 1) * job.kern->mr;
-    job.block_tiles = BLOCK_POINTERS / pointers < BLOCK_TILES ? BLOCK_POINTERS / pointers : BLOCK_TILES;
     job.tiles = ft_ceil_div(job.pixels, job.kern->mr);
-    job.blocks = ft_ceil_div(job.tiles, job.block_tiles);
+    job.blocks = block_count(job.g.taps, job.tiles);
+    if (g->moments) ft_moments_skip(g->moments, job.blocks);
     job.panels = (int32_t)ft_ceil_div(g->cols, job.kern->nr);
     int64_t groups = job.blocks < WANTED_TASKS ? ft_ceil_div(WANTED_TASKS, job.blocks) : 1;
     job.groups = groups < job.panels ? (int32_t)groups : job.panels;

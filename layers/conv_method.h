@@ -18,6 +18,7 @@ typedef struct ft_conv_group {
     int64_t ldw;
     int32_t lanes;
     ft_real *scratch;
+    const ft_moments *moments; /* of the whole output, for forward to gather; or NULL */
 } ft_conv_group;
 
 static inline int32_t ft_conv_taps(const ft_conv_group *g) {
@@ -27,9 +28,11 @@ static inline int32_t ft_conv_taps(const ft_conv_group *g) {
 typedef struct ft_conv_method {
     bool takes_prologue; /* else prologue, which is done to x on the way in, must be NULL. Its scale and shift
                             are those of the whole input */
-    /* Elements of `prepared`, and of scratch for each pass. Of g only what does not point. */
+    /* Elements of `prepared`, and of scratch for each pass; chunks of moments. Of g only what does not point.
+     */
     size_t (*prepared_size)(const ft_conv_group *g);
     size_t (*scratch_size)(const ft_conv_group *g, ft_conv_pass pass);
+    int64_t (*moment_chunks)(const ft_conv_group *g);
     /* What forward wants of the kernel. */
     void (*prepare)(const ft_conv_group *g, ft_real *prepared);
     /* y = epilogue(x * w), scale and shift being those of this group's first output channel on. */

@@ -7,6 +7,7 @@
 #define FACET_LAYERS_CONV_PASS_H
 
 #include "layers/window.h"
+#include "tensor/moments.h"
 
 enum { FT_MAX_TAPS = 512 };
 
@@ -20,14 +21,20 @@ typedef struct ft_gather {
     int32_t y0, x0, ystep, xstep, gh, gw, sy, sx;
     int32_t taps;
     int32_t dy[FT_MAX_TAPS], dx[FT_MAX_TAPS], b[FT_MAX_TAPS];
-    const ft_real *packed; /* ft_conv_pack's panels */
-    int32_t packed_taps;   /* taps in a panel */
-    const ft_real *zeros;  /* kc zeros */
-    bool accumulate;
-    const ft_real *scale, *shift; /* by written channel, from dst_channel on; NULL: 1 and 0 */
-    bool relu;
+    const ft_real *packed;     /* ft_conv_pack's panels */
+    int32_t packed_taps;       /* taps in a panel */
+    const ft_real *zeros;      /* kc zeros */
+    ft_finish finish;          /* by written channel, from dst_channel on */
+    const ft_moments *moments; /* of dst, to be gathered where every pixel of it is written; NULL: not */
 } ft_gather;
 void ft_gather_run(const ft_gather *g);
+/* At most as many chunks of moments come of so many pixels. */
+int64_t ft_gather_chunks(int32_t taps, int64_t pixels);
+
+/* Is it a plain product, pixel by pixel? Then that is faster. */
+bool ft_is_pointwise(const ft_gather *g);
+void ft_pointwise_run(const ft_gather *g);
+int64_t ft_pointwise_chunks(int32_t kc, int64_t pixels);
 
 /* Packs B_t[k][j] = w[t*tap_step + k*k_step + j*j_step], k < kc, j < cols, into panels of nr (a last one of
  * nr/2 when that is enough): [panel][tap][k][column], zeros behind the last column. */

@@ -18,6 +18,7 @@ enum {
     MAX_SPLITS = 32,
     MAX_PARTIAL = 4 << 20, /* elements of all partial sums together */
     WANTED_TASKS = 32,
+    EVEN = 4, /* groups are so many or a multiple, so that threads get the same */
     REDUCE_CHUNK = 1 << 14,
 };
 
@@ -38,7 +39,7 @@ typedef struct wgrad_job {
     const ft_conv_wgrad *p;
     const ft_conv_kernels *kern;
     int32_t taps, splits, groups, row_tiles;
-    int64_t lines; /* output rows of all images */
+    int64_t lines, block; /* output rows of all images; rows that are worked on at a time */
 } wgrad_job;
 
 /* The stretches of output lines [first, end) whose input pixel under tap t lies inside the image, neighbours
@@ -67,8 +68,9 @@ static int32_t list_runs(const wgrad_job *job, int32_t tap, int64_t first, int64
     return n;
 }
 
+/* fetch_x, fetch_dy: nobody has asked for these pixels one block further on yet. */
 static void run_tap(const wgrad_job *job, const ft_wgrad_run *runs, int32_t n_runs, int32_t tile, ft_real *dw,
-                    int64_t ldw) {
+                    int64_t ldw, bool fetch_x, bool fetch_dy) {
     const ft_conv_wgrad *p = job->p;
     int32_t i0 = (int32_t)((int64_t)tile * p->rows / job->row_tiles),
             i1 = (int32_t)((int64_t)(tile + 1) * p->rows / job->row_tiles);
@@ -80,7 +82,10 @@ static void run_tap(const wgrad_job *job, const ft_wgrad_run *runs, int32_t n_ru
                        .x_offset = i0,
                        .ldw = ldw,
                        .accumulate = true};
+    int64_t x_ahead = job->block * p->win.sh * p->x->w * p->x->ld;
+    t.dy_ahead = fetch_dy ? job->block * p->dy->w * p->dy->ld : 0;
     for (int32_t j = 0; j < p->cols; j += job->kern->nr) {
+        t.x_ahead = fetch_x && j == 0 ? x_ahead : 0;
         t.cols = p->cols - j < job->kern->nr ? p->cols - j : job->kern->nr;
         t.dy_offset = j;
         t.dw = dw + i0 * ldw + j;
@@ -106,15 +111,15 @@ static void run_task(void *ctx, int64_t task, int32_t thread) {
                 memset(dw + tap * tap_step + i * ldw, 0, (size_t)p->cols * sizeof *dw);
         }
     }
-    int64_t block = BLOCK_PIXELS / p->dy->w > 0 ? BLOCK_PIXELS / p->dy->w : 1;
+    int32_t first_tap = (int32_t)(begin_pair / job->row_tiles);
     ft_wgrad_run runs[MAX_RUNS];
-    for (int64_t line = first; line < end; line += block) {
-        int64_t stop = line + block < end ? line + block : end;
+    for (int64_t line = first; line < end; line += job->block) {
+        int64_t stop = line + job->block < end ? line + job->block : end;
         int32_t n = 0, listed = -1;
         for (int64_t q = begin_pair; q < end_pair; q++) {
             int32_t tap = (int32_t)(q / job->row_tiles), tile = (int32_t)(q % job->row_tiles);
             if (tap != listed) n = list_runs(job, listed = tap, line, stop, runs);
-            if (n) run_tap(job, runs, n, tile, dw + tap * tap_step, ldw);
+            if (n) run_tap(job, runs, n, tile, dw + tap * tap_step, ldw, tap == first_tap, q == begin_pair);
         }
     }
 }
@@ -148,10 +153,12 @@ void ft_conv_wgrad_run(const ft_conv_wgrad *p) {
                      .taps = p->win.kh * p->win.kw,
                      .lines = (int64_t)p->dy->n * p->dy->h};
     int64_t weights = (int64_t)job.taps * p->rows * p->cols;
+    job.block = BLOCK_PIXELS / p->dy->w > 0 ? BLOCK_PIXELS / p->dy->w : 1;
     job.row_tiles = (int32_t)ft_ceil_div(p->rows, job.kern->mr);
     job.splits = n_splits(ft_rows(p->dy), weights);
     if (job.splits > job.lines) job.splits = (int32_t)job.lines;
-    int64_t groups = ft_ceil_div(WANTED_TASKS, job.splits), pairs = (int64_t)job.taps * job.row_tiles;
+    int64_t groups = ft_ceil_div(WANTED_TASKS, job.splits * EVEN) * EVEN,
+            pairs = (int64_t)job.taps * job.row_tiles;
     job.groups = (int32_t)(groups < pairs ? groups : pairs);
     ft_par_for((int64_t)job.splits * job.groups, run_task, &job);
     if (job.splits <= 1) return;

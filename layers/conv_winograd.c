@@ -13,8 +13,8 @@
 
 enum {
     V_BYTES = 320 << 10, /* of one block */
-    MIN_TILES = 14,      /* a whole tile of the product */
-    MAX_TILES = 56,
+    UNIT = 14,           /* tiles that are never parted: a whole tile of the product, a chunk of moments */
+    MOST_UNITS = 4,
     WANTED_TASKS = 24,
     MAX_POINTS = 64,
     LINE = 16, /* elements between the points of a tile, so that they do not all fall into one cache set */
@@ -144,17 +144,18 @@ typedef struct block_plan {
 
 /* Depends on shapes alone, like everything that decides how work is cut. */
 static block_plan plan_blocks(const ft_winograd_grid *g, int32_t kc, int32_t cols) {
-    int64_t most = V_BYTES / (g->points * kc * (int64_t)sizeof(float));
-    most = most < MIN_TILES ? MIN_TILES : most > MAX_TILES ? MAX_TILES : most;
+    int64_t units = ft_ceil_div(g->planned, UNIT),
+            most = V_BYTES / (g->points * kc * (int64_t)sizeof(float) * UNIT);
+    most = most < 1 ? 1 : most > MOST_UNITS ? MOST_UNITS : most;
     block_plan b = {.panels = (int32_t)ft_ceil_div(cols, ft_conv_kernels_get()->nr)};
-    b.blocks = (int32_t)ft_ceil_div(g->planned, most);
+    b.blocks = (int32_t)ft_ceil_div(units, most);
     b.groups = 1;
     if (b.blocks < WANTED_TASKS) {
-        b.blocks = (int32_t)ft_ceil_div(g->planned, MAX_TILES);
-        b.groups = (int32_t)ft_ceil_div(WANTED_TASKS, b.blocks);
+        b.blocks = (int32_t)ft_ceil_div(units, MOST_UNITS);
+        b.groups = (int32_t)ft_ceil_div(WANTED_TASKS, b.blocks > 0 ? b.blocks : 1);
         if (b.groups > b.panels) b.groups = b.panels;
     }
-    b.most = (int32_t)ft_ceil_div(g->planned, b.blocks > 0 ? b.blocks : 1);
+    b.most = (int32_t)ft_ceil_div(units, b.blocks > 0 ? b.blocks : 1) * UNIT;
     return b;
 }
 
@@ -168,18 +169,23 @@ size_t ft_winograd_scratch(const ft_winograd_grid *g, int32_t kc, int32_t cols, 
     return (size_t)(v + lanes * v_size(g, b.most, ft_conv_kernels_get()->nr));
 }
 
+int64_t ft_winograd_chunks(const ft_winograd_grid *g) {
+    return ft_ceil_div(g->planned, UNIT);
+}
+
 typedef struct winograd_job {
     const ft_winograd_pass *p;
     const ft_conv_kernels *conv;
     const ft_winograd_kernels *winograd;
     block_plan plan;
-    int64_t blocks;  /* for the number of tiles at hand */
-    int64_t v_block; /* elements of one block's V */
+    int64_t units, blocks; /* for the number of tiles at hand */
+    int64_t v_block;       /* elements of one block's V */
     ft_real *products;
 } winograd_job;
 
 static int64_t block_start(const winograd_job *job, int64_t block) {
-    return block * job->p->grid.tiles / job->blocks;
+    int64_t tile = block * job->units / job->blocks * UNIT;
+    return tile < job->p->grid.tiles ? tile : job->p->grid.tiles;
 }
 
 ft_winograd_tile ft_winograd_tile_at(const ft_winograd_grid *g, int64_t tile) {
@@ -207,7 +213,7 @@ static void transform_block(const winograd_job *job, int64_t block, ft_real *v) 
 }
 
 static void finish_tile(const winograd_job *job, int64_t tile, int32_t j0, int32_t cols, const ft_real *from,
-                        int64_t step) {
+                        int64_t step, ft_moment_sums *moments) {
     const ft_winograd_pass *p = job->p;
     const ft_winograd_grid *g = &p->grid;
     const ft_view *d = p->dst;
@@ -218,9 +224,29 @@ static void finish_tile(const winograd_job *job, int64_t tile, int32_t j0, int32
         for (int32_t j = 0; j < g->mw; j++)
             y[i * g->mw + j] =
                 at.y + i < g->h && at.x + j < g->w ? first + ((int64_t)i * d->w + j) * d->ld : NULL;
-    ft_winograd_finish finish = {p->accumulate, p->scale ? p->scale + j0 : NULL,
-                                 p->shift ? p->shift + j0 : NULL, p->relu};
+    ft_finish finish = ft_finish_at(&p->finish, j0);
+    finish.moments = moments;
     job->winograd->output(g->r, g->square, cols, from, step, y, &finish);
+}
+
+static int32_t pixels_of(const ft_winograd_grid *g, int64_t tile) {
+    ft_winograd_tile at = ft_winograd_tile_at(g, tile);
+    int32_t h = g->h - at.y < g->mh ? g->h - at.y : g->mh, w = g->w - at.x < g->mw ? g->w - at.x : g->mw;
+    return h * w;
+}
+
+/* n tiles, whose products lie `width` apart. */
+static void finish_unit(const winograd_job *job, int64_t first, int32_t n, int32_t j0, int32_t cols,
+                        const ft_real *products, int32_t width, int64_t step) {
+    const ft_winograd_pass *p = job->p;
+    int64_t chunk = first / UNIT, pixels = 0;
+    ft_moment_sums sums;
+    if (p->moments) sums = ft_moments_begin(p->moments, chunk, p->dst_channel + j0, cols);
+    for (int32_t i = 0; i < n; i++) {
+        finish_tile(job, first + i, j0, cols, products + (int64_t)i * width, step, p->moments ? &sums : NULL);
+        pixels += pixels_of(&p->grid, first + i);
+    }
+    if (p->moments) ft_moments_end(p->moments, chunk, pixels, cols, &sums);
 }
 
 static void fetch_outputs(const winograd_job *job, int64_t tile, int64_t end, int32_t j0, int32_t cols) {
@@ -239,7 +265,7 @@ static void run_panel(const winograd_job *job, int64_t block, int32_t panel, con
     int32_t nr = job->conv->nr, j0 = panel * nr, cols = p->cols - j0 < nr ? p->cols - j0 : nr;
     int32_t width = cols <= nr / 2 ? nr / 2 : nr;
     int64_t v_step = (int64_t)n * p->kc + LINE, step = (int64_t)n * width + LINE;
-    ft_product t = {.rows = n, .kc = p->kc, .lda = p->kc, .ldc = width, .narrow = width < nr};
+    ft_product t = {.rows = n, .kc = p->kc, .cols = width, .lda = p->kc, .ldc = width, .narrow = width < nr};
     const ft_real *u = p->u + (int64_t)j0 * p->grid.points * p->kc;
     for (int32_t i = 0; i < p->grid.points; i++) {
         t.a = v + i * v_step;
@@ -249,8 +275,9 @@ static void run_panel(const winograd_job *job, int64_t block, int32_t panel, con
                       first + (int64_t)(i + 1) * n / p->grid.points, j0, cols);
         job->conv->product(&t);
     }
-    for (int32_t i = 0; i < n; i++)
-        finish_tile(job, first + i, j0, cols, products + (int64_t)i * width, step);
+    for (int32_t i = 0; i < n; i += UNIT)
+        finish_unit(job, first + i, n - i < UNIT ? n - i : UNIT, j0, cols, products + (int64_t)i * width,
+                    width, step);
 }
 
 static void run_block(void *ctx, int64_t task, int32_t thread) {
@@ -276,7 +303,9 @@ void ft_winograd_run(const ft_winograd_pass *p) {
     winograd_job job = {.p = p, .conv = ft_conv_kernels_get(), .winograd = ft_winograd_kernels_get()};
     if (p->grid.tiles == 0) return;
     job.plan = plan_blocks(&p->grid, p->kc, p->cols);
-    job.blocks = ft_ceil_div(p->grid.tiles, job.plan.most);
+    job.units = ft_ceil_div(p->grid.tiles, UNIT);
+    job.blocks = ft_ceil_div(job.units, job.plan.most / UNIT);
+    if (p->moments) ft_moments_skip(p->moments, job.units);
     job.v_block = v_size(&p->grid, job.plan.most, p->kc);
     job.products = p->scratch + job.v_block * (job.plan.groups > 1 ? job.plan.blocks : p->lanes);
     if (job.plan.groups > 1) ft_par_for(job.blocks, share_block, &job);

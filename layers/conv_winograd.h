@@ -39,7 +39,7 @@ void ft_winograd_pack(ft_real *u, const ft_real *w, const ft_winograd_grid *g, i
 size_t ft_winograd_packed_size(const ft_winograd_grid *g, int32_t kc, int32_t cols);
 
 /* dst(y, x)[dst_channel + j] = sum over taps and k < kc of src(y - top + i, x - left + j)[src_channel + k]
- * w[i][j][k][.]; then as ft_conv_tile. */
+ * w[i][j][k][.]; then finish. */
 typedef struct ft_winograd_pass {
     const ft_view *src, *dst;
     ft_winograd_grid grid; /* of dst, for its n */
@@ -48,14 +48,14 @@ typedef struct ft_winograd_pass {
     const ft_winograd_start *start; /* done to src, or NULL; its zeros are these: */
     const ft_real *u;
     const ft_real *zeros; /* kc zeros */
-    bool accumulate;
-    const ft_real *scale, *shift;
-    bool relu;
-    ft_real *scratch; /* ft_winograd_scratch elements */
-    int32_t lanes;    /* threads that scratch was sized for */
+    ft_finish finish;
+    const ft_moments *moments; /* of dst, to be gathered; NULL: not */
+    ft_real *scratch;          /* ft_winograd_scratch elements */
+    int32_t lanes;             /* threads that scratch was sized for */
 } ft_winograd_pass;
 void ft_winograd_run(const ft_winograd_pass *p);
 size_t ft_winograd_scratch(const ft_winograd_grid *g, int32_t kc, int32_t cols, int32_t lanes);
+int64_t ft_winograd_chunks(const ft_winograd_grid *g); /* of moments */
 
 /* dw[tap][i][j] = beta*dw + sum over pixels of x(y - top + ky, x - left + kx)[x_channel + i] dy(y,
  * x)[dy_channel + j]; dw is [kh*kw][rows][ldw]. */

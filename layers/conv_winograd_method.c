@@ -43,6 +43,11 @@ static size_t scratch_size(const ft_conv_group *g, ft_conv_pass pass) {
     }
 }
 
+static int64_t moment_chunks(const ft_conv_group *g) {
+    ft_winograd_grid out = output_grid(g, g->x.n);
+    return ft_winograd_chunks(&out);
+}
+
 static void prepare(const ft_conv_group *g, ft_real *prepared) {
     ft_winograd_grid grid = output_grid(g, g->x.n);
     ft_winograd_pack(prepared, g->w, &grid, g->cin, g->cout, g->ldw, false);
@@ -70,9 +75,10 @@ static void forward(const ft_conv_group *g, const ft_view *x, const ft_epilogue 
                           .dst_channel = g->y_channel,
                           .cols = g->cout,
                           .u = prepared,
-                          .scale = epilogue->scale,
-                          .shift = epilogue->shift,
-                          .relu = epilogue->relu,
+                          .finish = {.scale = epilogue->scale,
+                                     .shift = epilogue->shift,
+                                     .relu = epilogue->relu},
+                          .moments = g->moments,
                           .zeros = g->scratch,
                           .scratch = clear_zeros(g),
                           .lanes = g->lanes};
@@ -91,7 +97,7 @@ static void input_gradient(const ft_conv_group *g, const ft_view *dy, const ft_v
                           .dst_channel = g->x_channel,
                           .cols = g->cin,
                           .u = u,
-                          .accumulate = beta != 0,
+                          .finish.accumulate = beta != 0,
                           .zeros = g->scratch,
                           .lanes = g->lanes};
     p.scratch = u + ft_winograd_packed_size(&p.grid, g->cout, g->cin);
@@ -125,6 +131,7 @@ const ft_conv_method ft_conv_winograd = {
     .takes_prologue = true,
     .prepared_size = prepared_size,
     .scratch_size = scratch_size,
+    .moment_chunks = moment_chunks,
     .prepare = prepare,
     .forward = forward,
     .input_gradient = input_gradient,

@@ -11,14 +11,15 @@
  * in Keras 3. A ReLU after it may be part of it (FT_RELU_AFTER): then forward also saves the scale and shift
  * that it applied, by which backward sees where the ReLU cut.
  *
- * Statistics: every chunk of rows gives its mean and its sum of squares about it; then, with the chunks in
- * order and in double, mean = sum n_i mean_i / N and N * variance = sum (m2_i + n_i (mean_i - mean)^2), which
- * is the pairwise formula of Chan, Golub and LeVeque (1979) for all chunks at once.
+ * Statistics: every chunk of rows gives its mean and its sum of squares about it (moments.h), here or where x
+ * was made (FT_TAKES_MOMENTS); then, with the chunks in order and in double, mean = sum n_i mean_i / N and N
+ * * variance = sum (m2_i + n_i (mean_i - mean)^2), which is the pairwise formula of Chan, Golub and LeVeque
+ * (1979) for all chunks at once.
  */
 #include "layers/args.h"
 #include "layers/layers.h"
 #include "layers/rowwise.h"
-#include "tensor/kernels.h"
+#include "tensor/moments.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,22 +27,18 @@
 enum { X, GAMMA, BETA, MEAN, VARIANCE, N_INPUTS };
 enum { BLOCK = 16 }; /* channels that one task merges */
 
-/* One pass over a call. partial: [n_chunks][2][c], two numbers by channel from every chunk.
- * Forward applies scale * x + shift; backward a * dy + b * x + d. */
+/* One pass over a call. partial: two numbers by channel from every chunk: [n_chunks][2][c] backward, as
+ * ft_moments forward. Forward applies scale * x + shift; backward a * dy + b * x + d. */
 typedef struct work {
     const ft_call *call;
     int32_t c;
     int64_t rows, n_chunks; /* n_chunks: how many partials there are */
     ft_real *a, *b, *d, *partial;
+    ft_moments moments; /* of x, forward */
 } work;
 
 static ft_real *partial_of(const work *w, int64_t chunk) {
     return w->partial + 2 * chunk * w->c;
-}
-
-static int64_t chunk_rows(const work *w, int64_t chunk) {
-    int64_t left = w->rows - ft_chunk_row(chunk, w->c), full = ft_par_rows(w->c);
-    return left < full ? left : full;
 }
 
 static work start(const ft_call *call, const ft_view *like) {
@@ -88,8 +85,9 @@ static void moments_chunk(void *ctx, int64_t chunk, int32_t thread) {
     const work *w = ctx;
     (void)thread;
     ft_view x = ft_chunk_view(&w->call->in[X], chunk);
-    ft_real *mean = partial_of(w, chunk);
-    ft_row_kernels_get()->moments(x.n, x.c, x.p, x.ld, mean, mean + w->c);
+    ft_moment_sums s = ft_moments_begin(&w->moments, chunk, 0, x.c);
+    ft_row_kernels_get()->moments(x.n, x.c, x.p, x.ld, &s);
+    ft_moments_end(&w->moments, chunk, x.n, x.c, &s);
 }
 
 static void update_moving(const ft_call *call, int32_t k, double mean, double variance, int64_t rows) {
@@ -117,18 +115,16 @@ static void merge_moments(void *ctx, int64_t block, int32_t thread) {
     (void)thread;
     int32_t first = (int32_t)block * BLOCK, n = w->c - first < BLOCK ? w->c - first : BLOCK;
     double mean[BLOCK] = {0}, m2[BLOCK] = {0};
-    for (int64_t i = 0; i < w->n_chunks; i++) {
-        const ft_real *p = partial_of(w, i) + first;
-        double count = (double)chunk_rows(w, i);
-        for (int32_t k = 0; k < n; k++) mean[k] += count * (double)p[k];
+    for (int64_t i = 0; i < w->moments.chunks; i++) {
+        const ft_real *p = ft_moments_chunk(&w->moments, i), *of_chunk = p + 1 + first;
+        for (int32_t k = 0; *p > 0 && k < n; k++) mean[k] += (double)*p * (double)of_chunk[k];
     }
     for (int32_t k = 0; k < n; k++) mean[k] /= (double)w->rows;
-    for (int64_t i = 0; i < w->n_chunks; i++) {
-        const ft_real *p = partial_of(w, i) + first;
-        double count = (double)chunk_rows(w, i);
-        for (int32_t k = 0; k < n; k++) {
-            double apart = (double)p[k] - mean[k];
-            m2[k] += (double)p[w->c + k] + count * apart * apart;
+    for (int64_t i = 0; i < w->moments.chunks; i++) {
+        const ft_real *p = ft_moments_chunk(&w->moments, i), *of_chunk = p + 1 + first;
+        for (int32_t k = 0; *p > 0 && k < n; k++) {
+            double apart = (double)of_chunk[k] - mean[k];
+            m2[k] += (double)of_chunk[w->c + k] + (double)*p * apart * apart;
         }
     }
     for (int32_t k = 0; k < n; k++) {
@@ -150,7 +146,8 @@ static void normalize_chunk(void *ctx, int64_t chunk, int32_t thread) {
 static void forward(const ft_call *call) {
     work w = start(call, &call->in[X]);
     if (call->training) {
-        ft_par_for(w.n_chunks, moments_chunk, &w);
+        w.moments = call->moments ? *call->moments : (ft_moments){w.partial, w.n_chunks, w.c};
+        if (!call->moments) ft_par_for(w.n_chunks, moments_chunk, &w);
         ft_par_for(ft_ceil_div(w.c, BLOCK), merge_moments, &w);
     } else {
         affine(call, w.a, w.d);
@@ -269,7 +266,8 @@ static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
     }
     int64_t n_chunks = c > 0 ? ft_ceil_div(ft_shape_rows(b->in[X]), ft_par_rows(c)) : 0;
     mem->saved = N_SAVED * (size_t)c * sizeof(ft_real);
-    mem->forward_scratch = mem->backward_scratch = (3 + 2 * (size_t)n_chunks) * (size_t)c * sizeof(ft_real);
+    mem->forward_scratch = (3 * (size_t)c + ft_moments_size(n_chunks, c)) * sizeof(ft_real);
+    mem->backward_scratch = (3 + 2 * (size_t)n_chunks) * (size_t)c * sizeof(ft_real);
     return ft_shape_like_input(b, out, mem);
 }
 
@@ -303,7 +301,7 @@ const ft_op ft_op_batchnorm = {
     .n_in = N_INPUTS,
     .n_out = 1,
     .args_size = sizeof(ft_batchnorm_args),
-    .flags = FT_STATEFUL | FT_DIN_OVER_DOUT | FT_RELU_AFTER | FT_DEFERS,
+    .flags = FT_STATEFUL | FT_DIN_OVER_DOUT | FT_RELU_AFTER | FT_DEFERS | FT_TAKES_MOMENTS,
     .needs = {FT_IN(X) | FT_IN(GAMMA) | FT_SAVED, FT_IN(X) | FT_SAVED, 0, FT_IN(GAMMA) | FT_SAVED,
               FT_IN(X) | FT_IN(GAMMA) | FT_SAVED},
     .shape = shape,

@@ -59,6 +59,7 @@ static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
     size_t scratch[N_PASSES];
     for (int pass = 0; pass < N_PASSES; pass++) {
         const ft_conv_method *m = choose(a, x, w, (ft_conv_pass)pass, b->direct);
+        if (pass == FT_CONV_FORWARD) mem->moment_chunks = m->moment_chunks(&g);
         scratch[pass] = m->scratch_size(&g, (ft_conv_pass)pass);
         if (pass == FT_CONV_FORWARD) mem->prepared = m->prepared_size(&g) * (size_t)groups * sizeof(ft_real);
     }
@@ -140,6 +141,7 @@ static void forward(const ft_call *c) {
         ft_epilogue part = {e.scale ? e.scale + g.y_channel : NULL, e.shift ? e.shift + g.y_channel : NULL,
                             e.relu};
         g.scratch += y->c;
+        g.moments = c->moments;
         m->forward(&g, x, c->prologue, (const ft_real *)c->prepared + (size_t)k * m->prepared_size(&g), y,
                    &part);
     }

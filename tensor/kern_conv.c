@@ -21,24 +21,87 @@ enum { MR = 12 };
 #else
 enum { MR = 5 };
 #endif
-enum { NR = 2 * VLEN };
+enum { NR = 2 * VLEN, LINE = 64 / sizeof(ft_real) };
 
-/* What is written for one vector of row `row`: n columns from `column` on, from the sums v. */
-INLINE vec finished(const ft_conv_tile *t, const ft_real *c, int column, int n, vec v) {
-    if (t->accumulate) return load_n(c, n) + v;
-    if (t->scale) v *= load_n(t->scale + column, n);
-    if (t->shift) v += load_n(t->shift + column, n);
-    if (t->relu) v = rectified(v);
-    return v;
+/* What becomes of the sums v of the n columns from `column` on, where c is to be written. */
+INLINE vec finished(const ft_finish *f, const ft_real *c, int column, int n, vec v) {
+    if (f->accumulate) return load_n(c, n) + v;
+    if (f->scale) v *= load_n(f->scale + column, n);
+    if (f->shift) v += load_n(f->shift + column, n);
+    return f->relu ? rectified(v) : v;
 }
-static __attribute__((noinline)) void finish_part(const ft_conv_tile *t, int row, int column, vec v) {
-    int n = t->cols - column < VLEN ? t->cols - column : VLEN;
-    if (n > 0) store_n(t->c[row] + column, finished(t, t->c[row] + column, column, n, v), n);
+INLINE bool is_plain(const ft_finish *f) {
+    return !f->accumulate && !f->scale && !f->shift && !f->relu;
+}
+
+/* n rows of one vector of columns, of which `cols` are there. */
+INLINE void add_moments(ft_moment_sums *m, int column, int cols, const vec *v, const int n) {
+    if (m->fresh) store_n(m->pivot + column, v[0], cols);
+    vec pivot = load_n(m->pivot + column, cols), sum = {0}, squares = {0};
+    UNROLL for (int i = 0; i < n; i++) {
+        sum += v[i] - pivot;
+        squares += (v[i] - pivot) * (v[i] - pivot);
+    }
+    store_n(m->sum + column, load_n(m->sum + column, cols) + sum, cols);
+    store_n(m->squares + column, load_n(m->squares + column, cols) + squares, cols);
+}
+
+/* A tile that is not as wide as its panel: rare, and large inlined. v: the first vector of every row, then
+ * the second ones. */
+static __attribute__((noinline)) void finish_part(const ft_finish *f, int32_t cols, ft_real *const *to,
+                                                  vec *v, int rows) {
+    for (int32_t column = 0; column < cols; column += VLEN, v += rows) {
+        int n = cols - column < VLEN ? cols - column : VLEN;
+        for (int i = 0; i < rows; i++) v[i] = finished(f, to[i] + column, column, n, v[i]);
+        if (f->moments) {
+            if (f->moments->fresh) store_n(f->moments->pivot + column, v[0], n);
+            ft_moment_sums rest = {f->moments->pivot, f->moments->sum, f->moments->squares, false};
+            for (int i = 0; i < rows; i++) add_moments(&rest, column, n, v + i, 1);
+        }
+        for (int i = 0; i < rows; i++) store_n(to[i] + column, v[i], n);
+    }
+}
+
+/* Writes a tile: row i, whose sums are s0[i] and unless the panel is narrow s1[i], to to[i]. */
+INLINE void finish_rows(const ft_finish *finish, int32_t cols, ft_real *const *to, vec *s0, vec *s1,
+                        const int rows, const bool narrow) {
+    const ft_finish f = *finish;
+    if (cols != (narrow ? VLEN : NR)) {
+        vec v[2 * MR];
+        UNROLL for (int i = 0; i < rows; i++) {
+            v[i] = s0[i];
+            v[rows + i] = s1[i];
+        }
+        finish_part(&f, cols, to, v, rows);
+        return;
+    }
+    if (!is_plain(&f)) {
+        UNROLL for (int i = 0; i < rows; i++) {
+            s0[i] = finished(&f, to[i], 0, VLEN, s0[i]);
+            if (!narrow) s1[i] = finished(&f, to[i] + VLEN, VLEN, VLEN, s1[i]);
+        }
+    }
+    if (f.moments) {
+        add_moments(f.moments, 0, VLEN, s0, rows);
+        if (!narrow) add_moments(f.moments, VLEN, VLEN, s1, rows);
+    }
+    if (f.stream) {
+        UNROLL for (int i = 0; i < rows; i++) {
+            stream(to[i], s0[i]);
+            if (!narrow) stream(to[i] + VLEN, s1[i]);
+        }
+    } else {
+        UNROLL for (int i = 0; i < rows; i++) {
+            store(to[i], s0[i]);
+            if (!narrow) store(to[i] + VLEN, s1[i]);
+        }
+    }
 }
 
 INLINE void tile_body(const ft_conv_tile *t, const int rows, const bool narrow) {
     vec s0[MR], s1[MR];
-    for (int i = 0; i < rows; i++) { /* what is written must be fetched first: meanwhile, not at the end */
+    /* What is written must be fetched first: meanwhile, not at the end. */
+    for (int i = 0; !t->finish.stream && i < rows; i++) {
         __builtin_prefetch(t->c[i]);
         __builtin_prefetch(t->c[i] + t->cols - 1);
     }
@@ -57,40 +120,48 @@ INLINE void tile_body(const ft_conv_tile *t, const int rows, const bool narrow) 
             }
         }
     }
-    if (t->cols == (narrow ? VLEN : NR)) {
+    finish_rows(&t->finish, t->cols, t->c, s0, s1, rows, narrow);
+}
+
+/* As tile_body with one tap, for rows that lie evenly. bare: nothing to fetch, nothing to finish, whole
+ * panels. */
+INLINE void product_body(const ft_product *t, const ft_real *a, ft_real *c, const int rows, const bool narrow,
+                         const bool bare) {
+    vec s0[MR], s1[MR];
+    const ft_real *b = t->b;
+    const int64_t lda = t->lda, ldc = t->ldc;
+    const int32_t kc = t->kc;
+    const bool fetch = !bare && t->fetch;
+    for (int i = 0; fetch && !t->finish.stream && i < rows; i++) {
+        __builtin_prefetch(c + i * ldc);
+        __builtin_prefetch(c + i * ldc + t->cols - 1);
+    }
+    UNROLL for (int i = 0; i < rows; i++) s0[i] = s1[i] = (vec){0};
+    for (int32_t k = 0, end; k < kc; k = end) {
+        if (fetch) { /* the rows of the next tile, line by line */
+            UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(a + (rows + i) * lda + k);
+        }
+        end = fetch && kc - k > LINE ? k + LINE : kc;
+        for (; k < end; k++) {
+            vec b0 = load(b), b1 = narrow ? (vec){0} : load(b + VLEN);
+            b += narrow ? VLEN : NR;
+            UNROLL for (int i = 0; i < rows; i++) {
+                ft_real x = a[i * lda + k];
+                s0[i] += x * b0;
+                if (!narrow) s1[i] += x * b1;
+            }
+        }
+    }
+    if (bare) {
         UNROLL for (int i = 0; i < rows; i++) {
-            ft_real *c = t->c[i];
-            store(c, finished(t, c, 0, VLEN, s0[i]));
-            if (!narrow) store(c + VLEN, finished(t, c + VLEN, VLEN, VLEN, s1[i]));
+            store(c + i * ldc, s0[i]);
+            if (!narrow) store(c + i * ldc + VLEN, s1[i]);
         }
         return;
     }
-    UNROLL for (int i = 0; i < rows; i++) {
-        finish_part(t, i, 0, s0[i]);
-        if (!narrow) finish_part(t, i, VLEN, s1[i]);
-    }
-}
-
-/* As tile_body with one tap, for rows that lie evenly; the panel is always whole. */
-INLINE void product_body(const ft_product *t, const ft_real *a, ft_real *c, const int rows,
-                         const bool narrow) {
-    vec s0[MR], s1[MR];
-    UNROLL for (int i = 0; i < rows; i++) s0[i] = s1[i] = (vec){0};
-    const ft_real *b = t->b;
-    const int64_t lda = t->lda;
-    for (int32_t k = 0; k < t->kc; k++) {
-        vec b0 = load(b), b1 = narrow ? (vec){0} : load(b + VLEN);
-        b += narrow ? VLEN : NR;
-        UNROLL for (int i = 0; i < rows; i++) {
-            ft_real x = a[i * lda + k];
-            s0[i] += x * b0;
-            if (!narrow) s1[i] += x * b1;
-        }
-    }
-    UNROLL for (int i = 0; i < rows; i++) {
-        store(c + i * t->ldc, s0[i]);
-        if (!narrow) store(c + i * t->ldc + VLEN, s1[i]);
-    }
+    ft_real *to[MR];
+    UNROLL for (int i = 0; i < rows; i++) to[i] = c + i * ldc;
+    finish_rows(&t->finish, t->cols, to, s0, s1, rows, narrow);
 }
 
 INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow, const bool part) {
@@ -112,7 +183,15 @@ INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow
     }
     for (int32_t r = 0; r < t->n_runs; r++) {
         const ft_real *x = t->runs[r].x + t->x_offset, *dy = t->runs[r].dy + t->dy_offset;
+        const ft_real *x_next = x + t->x_ahead, *dy_next = dy + t->dy_ahead;
         for (int32_t p = 0; p < t->runs[r].count; p++) {
+            if (t->x_ahead) __builtin_prefetch(x_next, 0, 2);
+            if (t->dy_ahead) {
+                __builtin_prefetch(dy_next, 0, 2);
+                __builtin_prefetch(dy_next + VLEN, 0, 2);
+            }
+            x_next += t->x_step;
+            dy_next += t->dy_step;
             vec d0 = part && narrow ? load_part(dy, n0) : load(dy);
             vec d1 = narrow ? (vec){0} : part ? load_part(dy + VLEN, n1) : load(dy + VLEN);
             UNROLL for (int i = 0; i < rows; i++) {
@@ -151,28 +230,39 @@ static void conv_tile(const ft_conv_tile *t) {
         ROWS_1_TO_14(CASE)
 #undef CASE
     }
+    end_finish(&t->finish);
+}
+
+static void product_tile(const ft_product *t, const ft_real *a, ft_real *c, int32_t rows, bool bare) {
+    switch (rows) {
+#define CASE(n)                                                   \
+    case n:                                                       \
+        if (t->narrow && bare)                                    \
+            product_body(t, a, c, n <= MR ? n : 1, true, true);   \
+        else if (t->narrow)                                       \
+            product_body(t, a, c, n <= MR ? n : 1, true, false);  \
+        else if (bare)                                            \
+            product_body(t, a, c, n <= MR ? n : 1, false, true);  \
+        else                                                      \
+            product_body(t, a, c, n <= MR ? n : 1, false, false); \
+        break;
+        ROWS_1_TO_14(CASE)
+#undef CASE
+    }
 }
 
 /* The rows are dealt out evenly, so that no tile is a thin remainder. */
 static void product(const ft_product *t) {
+    const ft_finish *f = &t->finish;
+    bool bare = is_plain(f) && !f->moments && !f->stream && !t->fetch && t->cols == (t->narrow ? VLEN : NR);
     int32_t tiles = (t->rows + MR - 1) / MR, first = 0;
     for (int32_t k = 1; k <= tiles; k++) {
         int32_t end = (int32_t)((int64_t)k * t->rows / tiles);
-        const ft_real *a = t->a + first * t->lda;
-        ft_real *c = t->c + first * t->ldc;
-        switch (end - first) {
-#define CASE(n)                                            \
-    case n:                                                \
-        if (t->narrow)                                     \
-            product_body(t, a, c, n <= MR ? n : 1, true);  \
-        else                                               \
-            product_body(t, a, c, n <= MR ? n : 1, false); \
-        break;
-            ROWS_1_TO_14(CASE)
-#undef CASE
-        }
+        product_tile(t, t->a + first * t->lda, t->c + first * t->ldc, end - first, bare);
+        if (f->moments) f->moments->fresh = false;
         first = end;
     }
+    end_finish(f);
 }
 
 static void wgrad_tile(const ft_wgrad_tile *t) {

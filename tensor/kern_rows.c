@@ -37,36 +37,25 @@ static void fetch(int64_t rows, int32_t c, const ft_real *x, int64_t ldx) {
         for (int64_t k = 0; k < n; k += line) __builtin_prefetch(x + k);
 }
 
-static void moments(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *restrict mean,
-                    ft_real *restrict m2) {
-    /* The first row is taken off before adding: then a mean far from zero costs no digits. */
-    const ft_real *first = x;
-    for (int32_t k = 0; k < c; k++) mean[k] = m2[k] = 0;
-    fetch(rows, c, x, ldx);
+static void moments(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_moment_sums *s) {
+    ft_real *restrict pivot = s->pivot, *restrict sum = s->sum, *restrict squares = s->squares;
     int64_t r = 0;
+    for (int32_t k = 0; s->fresh && k < c; k++) pivot[k] = x[k];
+    s->fresh = false;
+    fetch(rows, c, x, ldx);
     for (; r + 4 <= rows; r += 4) {
         const ft_real *x0 = x + r * ldx, *x1 = x0 + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
         for (int32_t k = 0; k < c; k++) {
-            ft_real p = first[k];
-            mean[k] += ((x0[k] - p) + (x1[k] - p)) + ((x2[k] - p) + (x3[k] - p));
-        }
-    }
-    for (; r < rows; r++)
-        for (int32_t k = 0; k < c; k++) mean[k] += x[r * ldx + k] - first[k];
-    ft_real share = 1 / (ft_real)rows;
-    for (int32_t k = 0; k < c; k++) mean[k] = first[k] + mean[k] * share;
-
-    for (r = 0; r + 4 <= rows; r += 4) {
-        const ft_real *x0 = x + r * ldx, *x1 = x0 + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
-        for (int32_t k = 0; k < c; k++) {
-            ft_real m = mean[k], d0 = x0[k] - m, d1 = x1[k] - m, d2 = x2[k] - m, d3 = x3[k] - m;
-            m2[k] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+            ft_real p = pivot[k], d0 = x0[k] - p, d1 = x1[k] - p, d2 = x2[k] - p, d3 = x3[k] - p;
+            sum[k] += (d0 + d1) + (d2 + d3);
+            squares[k] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
         }
     }
     for (; r < rows; r++)
         for (int32_t k = 0; k < c; k++) {
-            ft_real d = x[r * ldx + k] - mean[k];
-            m2[k] += d * d;
+            ft_real d = x[r * ldx + k] - pivot[k];
+            sum[k] += d;
+            squares[k] += d * d;
         }
 }
 

@@ -5,6 +5,9 @@
 #include "tensor/kernels.h"
 
 #include <string.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 enum { VECTOR_BYTES = 64 };
@@ -36,6 +39,24 @@ INLINE void store(ft_real *p, vec v) {
     *(vec *)p = v;
 }
 
+/* Stores past the caches, p on a whole vector; drain() before another thread may read it. */
+INLINE void stream(ft_real *p, vec v) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512((void *)p, (__m512i)v);
+#elif defined(__AVX__)
+    _mm256_stream_si256((void *)p, (__m256i)v);
+#elif defined(__SSE2__)
+    _mm_stream_si128((void *)p, (__m128i)v);
+#else
+    store(p, v);
+#endif
+}
+INLINE void drain(void) {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
 /* The first n < VLEN elements, zeros behind; never touches what lies past them. Out of line: rare, and large
  * inlined. */
 static __attribute__((noinline)) vec load_part(const ft_real *p, int n) {
@@ -54,6 +75,23 @@ INLINE void store_n(ft_real *p, vec v, int n) {
         store(p, v);
     else
         store_part(p, v, n);
+}
+
+/* v, which the compiler must have as a number of its own: it would fuse a product with each addition that
+ * uses it, but processors add beside multiplying, so where there are two additions one product is cheaper. */
+INLINE vec rounded(vec v) {
+#if defined(__x86_64__)
+    __asm__("" : "+v"(v));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(v));
+#endif
+    return v;
+}
+
+/* After the last row of a call. */
+INLINE void end_finish(const ft_finish *f) {
+    if (f->moments) f->moments->fresh = false;
+    if (f->stream) drain();
 }
 
 /* max(v, 0) that keeps NaN. */

@@ -62,9 +62,9 @@ INLINE void data_axis(const int r, vec *o, const vec *d) {
     double c[MAX_PAIRS + 1];
     UNROLL for (int i = 0; i < pairs; i++) {
         even_product(r, i, c);
-        vec even = even_sum(c, pairs, d + 2), odd = even_sum(c, pairs, d + 1);
-        o[1 + 2 * i] = even + times(point(r, i), odd);
-        o[2 + 2 * i] = even - times(point(r, i), odd);
+        vec even = even_sum(c, pairs, d + 2), odd = rounded(times(point(r, i), even_sum(c, pairs, d + 1)));
+        o[1 + 2 * i] = even + odd;
+        o[2 + 2 * i] = even - odd;
     }
     even_product(r, -1, c);
     o[0] = even_sum(c, pairs + 1, d);
@@ -73,13 +73,18 @@ INLINE void data_axis(const int r, vec *o, const vec *d) {
 
 INLINE void output_axis(const int r, vec *o, const vec *v) {
     const int pairs = pairs_of(r);
-    vec sum0 = v[0], sum1 = {0}, sum2 = {0}, sum3 = v[2 * pairs + 1];
+    vec sum0 = v[0], sum1, sum2, sum3 = v[2 * pairs + 1];
     UNROLL for (int i = 0; i < pairs; i++) {
         double p = point(r, i);
         vec even = v[1 + 2 * i] + v[2 + 2 * i], odd = v[1 + 2 * i] - v[2 + 2 * i];
         sum0 += even;
-        sum1 += times(p, odd);
-        sum2 += times(p * p, even);
+        if (i == 0) {
+            sum1 = rounded(times(p, odd));
+            sum2 = rounded(times(p * p, even));
+        } else {
+            sum1 += times(p, odd);
+            sum2 += times(p * p, even);
+        }
         sum3 += times(p * p * p, odd);
     }
     o[0] = sum0;
@@ -93,7 +98,7 @@ INLINE void output_gradient_axis(const int r, vec *o, const vec *y) {
     o[0] = y[0];
     UNROLL for (int i = 0; i < pairs; i++) {
         double p = point(r, i);
-        vec even = y[0] + times(p * p, y[2]), odd = times(p, y[1]) + times(p * p * p, y[3]);
+        vec even = y[0] + times(p * p, y[2]), odd = rounded(times(p, y[1])) + times(p * p * p, y[3]);
         o[1 + 2 * i] = even + odd;
         o[2 + 2 * i] = even - odd;
     }
@@ -115,7 +120,7 @@ INLINE void weight_axis(const int r, vec *o, const vec *w) {
     o[0] = times(1 / denominator(r, -1), w[0]);
     UNROLL for (int i = 0; i < pairs; i++) {
         weight_row(r, i, g);
-        vec even = times(g[0], w[0]), odd = times(g[1], w[1]);
+        vec even = rounded(times(g[0], w[0])), odd = rounded(times(g[1], w[1]));
         UNROLL for (int k = 2; k < r; k++) {
             if (k % 2 == 0)
                 even += times(g[k], w[k]);
@@ -165,8 +170,18 @@ INLINE void weight_gradient_axis(const int r, vec *o, const vec *u) {
         }                                                                        \
     } while (0)
 
-#define LOAD_TILE(i)     load_n(v + (i)*step + k, n)
-#define STORE_TILE(i, y) store_n(v + (i)*step + k, y, n)
+/* `at`: of the tile, after `hidden`. */
+#define LOAD_TILE(i)     load_n(at + (i)*step, n)
+#define STORE_TILE(i, y) store_n(at + (i)*step, y, n)
+
+/* p, of which the compiler must not know where it comes from: else it keeps a pointer to every point of the
+ * tile in memory and moves each on from vector to vector, which takes longer than the transform. */
+#define hidden(p)               \
+    ({                          \
+        __typeof__(p) p_ = (p); \
+        __asm__("" : "+r"(p_)); \
+        p_;                     \
+    })
 
 INLINE vec started(const ft_winograd_start *s, const ft_real *d, vec scale, vec shift, int32_t k, int n) {
     if (d == s->zeros) return (vec){0};
@@ -176,6 +191,7 @@ INLINE vec started(const ft_winograd_start *s, const ft_real *d, vec scale, vec 
 
 INLINE void data_vector(const int r, const bool square, const ft_real *const *d,
                         const ft_winograd_start *start, ft_real *v, int64_t step, int32_t k, int n) {
+    ft_real *at = hidden(v + k);
     if (!start) {
 #define LOAD(i) load_n(d[i] + k, n)
         TRANSFORM(data_axis, M + r - 1, M + r - 1, LOAD, STORE_TILE);
@@ -188,32 +204,46 @@ INLINE void data_vector(const int r, const bool square, const ft_real *const *d,
 #undef LOAD
 }
 
-INLINE void finish_output(const ft_winograd_finish *f, ft_real *y, vec v, vec scale, vec shift, int n) {
-    if (f->accumulate) {
-        v += load_n(y, n);
-    } else {
-        if (f->scale) v *= scale;
-        if (f->shift) v += shift;
-        if (f->relu) v = rectified(v);
-    }
-    store_n(y, v, n);
+INLINE vec finished(const ft_finish *f, const ft_real *y, vec v, vec scale, vec shift, int n) {
+    if (f->accumulate) return v + load_n(y, n);
+    if (f->scale) v *= scale;
+    if (f->shift) v += shift;
+    return f->relu ? rectified(v) : v;
 }
 
+/* What is to be done with outputs: nothing; moments alone; whatever the struct says. Unless it is ANYTHING
+ * all pixels are there. */
+enum finishing { NOTHING, MOMENTS, ANYTHING };
+
 INLINE void output_vector(const int r, const bool square, const ft_real *v, int64_t step, ft_real *const *y,
-                          const ft_winograd_finish *f, int32_t k, int n) {
-    vec scale = {0}, shift = {0};
-    if (f->scale) scale = load_n(f->scale + k, n);
-    if (f->shift) shift = load_n(f->shift + k, n);
-#define STORE(i, value)                                               \
-    do {                                                              \
-        if (y[i]) finish_output(f, y[i] + k, value, scale, shift, n); \
+                          const enum finishing what, const ft_finish *f, int32_t k, int n) {
+    const ft_real *at = hidden(v + k);
+    ft_moment_sums *m = what == NOTHING ? NULL : f->moments;
+    vec scale = {0}, shift = {0}, pivot = {0}, sum = {0}, squares = {0};
+    if (what == ANYTHING && f->scale) scale = load_n(f->scale + k, n);
+    if (what == ANYTHING && f->shift) shift = load_n(f->shift + k, n);
+    if (m && !m->fresh) pivot = load_n(m->pivot + k, n);
+#define STORE(i, value)                                                          \
+    do {                                                                         \
+        vec out = value;                                                         \
+        if (what == ANYTHING && !y[i]) break;                                    \
+        if (what == ANYTHING) out = finished(f, y[i] + k, out, scale, shift, n); \
+        store_n(y[i] + k, out, n);                                               \
+        if (!m) break;                                                           \
+        if ((i) == 0 && m->fresh) store_n(m->pivot + k, pivot = out, n);         \
+        sum += out - pivot;                                                      \
+        squares += (out - pivot) * (out - pivot);                                \
     } while (0)
     TRANSFORM(output_axis, M + r - 1, M, LOAD_TILE, STORE);
 #undef STORE
+    if (!m) return;
+    store_n(m->sum + k, load_n(m->sum + k, n) + sum, n);
+    store_n(m->squares + k, load_n(m->squares + k, n) + squares, n);
 }
 
 INLINE void output_gradient_vector(const int r, const bool square, const ft_real *const *dy, ft_real *v,
                                    int64_t step, int32_t k, int n) {
+    ft_real *at = hidden(v + k);
 #define LOAD(i) load_n(dy[i] + k, n)
     TRANSFORM(output_gradient_axis, M, M + r - 1, LOAD, STORE_TILE);
 #undef LOAD
@@ -221,6 +251,7 @@ INLINE void output_gradient_vector(const int r, const bool square, const ft_real
 
 INLINE void weight_vector(const int r, const bool square, const ft_real *w, int64_t tap_step, ft_real *v,
                           int64_t step, int32_t k, int n) {
+    ft_real *at = hidden(v + k);
 #define LOAD(i) load_n(w + (i)*tap_step + k, n)
     TRANSFORM(weight_axis, r, M + r - 1, LOAD, STORE_TILE);
 #undef LOAD
@@ -228,12 +259,13 @@ INLINE void weight_vector(const int r, const bool square, const ft_real *w, int6
 
 INLINE void weight_gradient_vector(const int r, const bool square, const ft_real *v, int64_t step,
                                    ft_real *dw, int64_t tap_step, ft_real beta, int32_t k, int n) {
+    const ft_real *at = hidden(v + k);
 #define STORE(i, value)                      \
     do {                                     \
-        ft_real *at = dw + (i)*tap_step + k; \
+        ft_real *to = dw + (i)*tap_step + k; \
         vec sum = value;                     \
-        if (beta != 0) sum += load_n(at, n); \
-        store_n(at, sum, n);                 \
+        if (beta != 0) sum += load_n(to, n); \
+        store_n(to, sum, n);                 \
     } while (0)
     TRANSFORM(weight_gradient_axis, M + r - 1, r, LOAD_TILE, STORE);
 #undef STORE
@@ -269,8 +301,16 @@ static void data(int32_t r, bool square, int32_t c, const ft_real *const *d, con
         EACH_SHAPE(data_vector, d, NULL, v, step);
 }
 static void output(int32_t r, bool square, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
-                   const ft_winograd_finish *finish) {
-    EACH_SHAPE(output_vector, p, step, y, finish);
+                   const ft_finish *f) {
+    bool plain = !f->accumulate && !f->scale && !f->shift && !f->relu;
+    for (int i = 0; plain && i < (square ? M * M : M); i++) plain = y[i] != NULL;
+    if (plain && f->moments)
+        EACH_SHAPE(output_vector, p, step, y, MOMENTS, f);
+    else if (plain)
+        EACH_SHAPE(output_vector, p, step, y, NOTHING, f);
+    else
+        EACH_SHAPE(output_vector, p, step, y, ANYTHING, f);
+    end_finish(f);
 }
 static void output_gradient(int32_t r, bool square, int32_t c, const ft_real *const *dy, ft_real *v,
                             int64_t step) {

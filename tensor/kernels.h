@@ -14,20 +14,41 @@
 
 enum { FT_TILE_ROWS = 14 }; /* no table's mr is larger */
 
-/* One tile of C = epilogue(sum over taps A_t B_t): `rows` pixels by `cols` channels, held in registers
+/* Sums by column of x - pivot and of its square over some rows, to be added to. While fresh the pivot is not
+ * set: the first row becomes it. */
+typedef struct ft_moment_sums {
+    ft_real *pivot, *sum, *squares;
+    bool fresh;
+} ft_moment_sums;
+
+/* What is done to a sum v on its way out. */
+typedef struct ft_finish {
+    bool accumulate;              /* v is added to what is there; nothing of what follows */
+    const ft_real *scale, *shift; /* v = scale * v + shift by column; NULL: 1 and 0 */
+    bool relu;                    /* v = max(v, 0) */
+    ft_moment_sums *moments;      /* of what is written; NULL: none */
+    bool stream;                  /* writes past the caches; all rows lie on whole vectors */
+} ft_finish;
+/* The part of it for the columns from `column` on. */
+static inline ft_finish ft_finish_at(const ft_finish *f, int32_t column) {
+    ft_finish part = *f;
+    if (part.scale) part.scale += column;
+    if (part.shift) part.shift += column;
+    return part;
+}
+
+/* One tile of C = finish(sum over taps A_t B_t): `rows` pixels by `cols` channels, held in registers
  * throughout. a[t*rows + i] points to the kc inputs of pixel i under tap t (a zero row where it falls into
  * the padding), b[t] to tap t of a packed panel: kc rows of nr numbers (of nr/2 in a narrow panel, cols <=
  * nr/2). */
 typedef struct ft_conv_tile {
     int32_t rows, cols, taps;
     int32_t kc;
-    const ft_real *const *a;      /* [taps][rows] */
-    const ft_real *const *b;      /* [taps] */
-    ft_real *const *c;            /* [rows], each to cols numbers */
-    bool narrow;                  /* the panel is nr/2 wide */
-    bool accumulate;              /* C += ...; then no epilogue     */
-    const ft_real *scale, *shift; /* cols numbers each; NULL: 1 and 0 */
-    bool relu;
+    const ft_real *const *a; /* [taps][rows] */
+    const ft_real *const *b; /* [taps] */
+    ft_real *const *c;       /* [rows], each to cols numbers */
+    bool narrow;             /* the panel is nr/2 wide */
+    ft_finish finish;
 } ft_conv_tile;
 
 /* One stretch of pixels for the weight gradient: `count` pixels, x advancing by x_step and dy by dy_step
@@ -48,18 +69,21 @@ typedef struct ft_wgrad_tile {
     int32_t x_offset, dy_offset; /* first input and output channel, added to every run's pointers */
     ft_real *dw;
     int64_t ldw;
-    bool accumulate;     /* else dw is overwritten */
-    const ft_real *next; /* the dw of the tile to come, fetched meanwhile; NULL: unknown */
+    bool accumulate;           /* else dw is overwritten */
+    const ft_real *next;       /* the dw of the tile to come, fetched meanwhile; NULL: unknown */
+    int64_t x_ahead, dy_ahead; /* elements from what is read to what is fetched meanwhile; 0: nothing */
 } ft_wgrad_tile;
 
-/* c[i*ldc + j] = sum over k < kc of a[i*lda + k] b[k*width + j] for any number of rows; j < width, which is
- * nr or, if narrow, nr/2. */
+/* c[i*ldc + j] = finish(sum over k < kc of a[i*lda + k] b[k*width + j]), j < cols, for any number of rows;
+ * the panel b is nr or, if narrow, nr/2 wide. */
 typedef struct ft_product {
-    int32_t rows, kc;
+    int32_t rows, kc, cols;
     const ft_real *a, *b;
     ft_real *c;
     int64_t lda, ldc;
     bool narrow;
+    bool fetch; /* a and c come from memory: ask for them in time */
+    ft_finish finish;
 } ft_product;
 
 typedef struct ft_conv_kernels {
@@ -82,12 +106,6 @@ typedef struct ft_winograd_start {
     bool relu;
 } ft_winograd_start;
 
-typedef struct ft_winograd_finish {
-    bool accumulate;
-    const ft_real *scale, *shift;
-    bool relu;
-} ft_winograd_finish;
-
 /* F(m, r) along one axis makes m = 4 outputs of r taps from n = m + r - 1 inputs by n multiplications:
  * y = A^T [(G w) . (B^T d)]. Square: along both axes, A^T [(G w G^T) . (B^T d B)] A with n * n points. Here r
  * is 3, 5 or 7 (7 not square). Everything goes channel by channel; a transformed tile has its points `step`
@@ -97,10 +115,9 @@ typedef struct ft_winograd_kernels {
     /* v = B^T d B of n (n * n) inputs. start (may be NULL) is done to them first. */
     void (*data)(int32_t r, bool square, int32_t c, const ft_real *const *d, const ft_winograd_start *start,
                  ft_real *v, int64_t step);
-    /* y = A^T p A of m (m * m) outputs; a NULL y is outside the image. Then as ft_conv_tile: accumulate, or
-     * scale, shift (c numbers or NULL) and relu. */
+    /* y = finish(A^T p A) of m (m * m) outputs; a NULL y is outside the image, which the first never is. */
     void (*output)(int32_t r, bool square, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
-                   const ft_winograd_finish *finish);
+                   const ft_finish *finish);
     /* v = A dy A^T: output's transpose, for the weight gradient. */
     void (*output_gradient)(int32_t r, bool square, int32_t c, const ft_real *const *dy, ft_real *v,
                             int64_t step);
@@ -117,9 +134,7 @@ const ft_winograd_kernels *ft_winograd_kernels_get(void);
 
 /* Matrices of `rows` x c with leading dimensions; per-channel vectors have c numbers. */
 typedef struct ft_row_kernels {
-    /* mean[k] and m2[k] = sum over rows (x - mean)^2, in two passes over the chunk (never E[x^2] - E[x]^2).
-     */
-    void (*moments)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *mean, ft_real *m2);
+    void (*moments)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_moment_sums *s);
     /* y = scale*x + shift by channel, then max(y, 0) if relu. y may be x. */
     void (*affine)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy,
                    const ft_real *scale, const ft_real *shift, bool relu);

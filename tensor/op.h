@@ -35,6 +35,8 @@ enum ft_op_flags {
     FT_DEFERS =
         1024, /* in training out[0] is relu?(scale * in[0] + shift) by channel with scale and shift the
                  first 2c numbers of saved; where out[0].p is NULL the readers do that themselves */
+    FT_TAKES_MOMENTS =
+        2048, /* when training forward takes moments of in[0] by channel, and may be given them */
 };
 
 /* y = relu?(scale * y + shift) by channel, applied by an FT_EPILOGUE op as it writes its output. */
@@ -42,6 +44,13 @@ typedef struct ft_epilogue {
     const ft_real *scale, *shift; /* c numbers each; NULL: 1 and 0 */
     bool relu;
 } ft_epilogue;
+
+/* Means and variances by channel of a value, in chunks: see tensor/moments.h. */
+typedef struct ft_moments {
+    ft_real *p;
+    int64_t chunks;
+    int32_t c;
+} ft_moments;
 
 /* All that an op's code ever sees. Nothing in it can fail. Views may have ld > c; what lies between is not
  * the op's. */
@@ -57,6 +66,9 @@ typedef struct ft_call {
     void *prepared;   /* what ft_op.prepare made of the parameters                                     */
     const ft_epilogue *epilogue; /* NULL, or to be applied on the way out (FT_EPILOGUE, FT_RELU_AFTER) */
     const ft_epilogue *prologue; /* NULL, or in[0] is to be read as that of it (see takes_prologue) */
+    /* Forward: NULL, or to be written, of out[0] (ft_mem.moment_chunks), or to be read, of in[0]
+     * (FT_TAKES_MOMENTS). */
+    const ft_moments *moments;
     uint64_t seed; /* of this node in this step: bits = f(seed, element)                            */
     int32_t n_in;
     bool training; /* false in an inference plan and in a frozen node */
@@ -68,6 +80,7 @@ typedef struct ft_call {
 /* Bytes that an op wants for one call with the shapes given. */
 typedef struct ft_mem {
     size_t saved, forward_scratch, backward_scratch, prepared;
+    int64_t moment_chunks; /* not bytes: chunks in which forward can gather moments of out[0]; 0: it cannot */
 } ft_mem;
 
 typedef struct ft_build {

@@ -137,7 +137,7 @@ static ft_err compile(ft_plan *p) {
         plan_node *pn = &p->nodes[i];
         pn->host = pn->affine = pn->relu = NEVER;
         pn->forward_step = pn->remake_step = pn->backward_step = NEVER;
-        pn->saved = pn->forward_scratch = pn->backward_scratch = pn->prepared = NEVER;
+        pn->saved = pn->forward_scratch = pn->backward_scratch = pn->prepared = pn->moments = NEVER;
         pn->last = i;
     }
     for (int32_t v = 0; v < g->n_values; v++) {

@@ -110,6 +110,15 @@ int32_t plan_deferred(const ft_plan *p, int32_t v) {
     return p->nodes[host].deferred && p->nodes[host].last == i ? host : NEVER;
 }
 
+int32_t plan_gatherer(const ft_plan *p, int32_t i) {
+    const node *nd = &p->g->nodes[i];
+    if (!p->nodes[i].training || !(nd->op->flags & FT_TAKES_MOMENTS)) return NEVER;
+    int32_t v = nd->in[0].id, maker = p->g->values[v].node;
+    if (maker < 0 || p->g->nodes[maker].first_out != v) return NEVER;
+    const plan_node *m = &p->nodes[maker];
+    return m->host == NEVER && m->last == maker && m->mem.moment_chunks > 0 ? maker : NEVER;
+}
+
 void plan_fold(ft_plan *p) {
     for (int32_t i = 0; i < p->g->n_nodes && !p->spec.isolate; i++) {
         if (!p->nodes[i].needed) continue;

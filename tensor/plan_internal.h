@@ -37,7 +37,7 @@ typedef struct plan_node {
     bool deferred;        /* its output never exists: every reader makes it on the way in */
     int32_t last;         /* the node whose output this step writes: itself, or the last folded one */
     int32_t forward_step, remake_step, backward_step;
-    int32_t saved, forward_scratch, backward_scratch, prepared; /* buffers, or NEVER */
+    int32_t saved, forward_scratch, backward_scratch, prepared, moments; /* buffers, or NEVER */
     ft_mem mem;
 } plan_node;
 
@@ -63,6 +63,7 @@ typedef struct step {
     bool batched[2 * (FT_MAX_IN + FT_MAX_OUT)]; /* in, out, dout, din: n follows the batch */
     ft_call call;
     ft_epilogue epilogue, prologue;
+    ft_moments moments;
     ft_call affine_call; /* of the folded batch norm */
     ft_view affine_in[FT_MAX_IN];
     ft_real *scale, *shift;
@@ -93,6 +94,9 @@ struct ft_plan {
 void plan_fold(ft_plan *p);
 /* The node that defers making v to its readers, or NEVER. */
 int32_t plan_deferred(const ft_plan *p, int32_t v);
+/* The node that gathers, as it makes input 0 of node i, the moments that i takes of it, or NEVER. Once
+ * ft_mem of all nodes is known. */
+int32_t plan_gatherer(const ft_plan *p, int32_t i);
 void plan_find_remakes(ft_plan *p);
 /* Gives a remake step to every node that makes v, or parts of it, again and has none. */
 void plan_list_remakes(ft_plan *p, int32_t v);

@@ -7,6 +7,7 @@
  *
  * A buffer may share addresses with any other whose lifetime does not touch its own.
  */
+#include "tensor/moments.h"
 #include "tensor/plan_internal.h"
 
 #include <stdlib.h>
@@ -68,17 +69,20 @@ static int32_t making_step(const ft_plan *p, int32_t v) {
     return p->nodes[plan_host(p, p->g->values[v].node)].forward_step;
 }
 
-static size_t value_bytes(const ft_plan *p, int32_t v) {
-    return (size_t)ft_shape_size(plan_shape(p, v)) * sizeof(ft_real);
+/* A new buffer for v or its gradient. What the caller reads has no gaps. */
+static ft_err new_place(ft_plan *p, int32_t v, int32_t first, int32_t last, place *at) {
+    ft_shape s = plan_shape(p, v);
+    int64_t ld = p->values[v].kept || p->g->values[v].input >= 0 ? s.c : ft_row_stride(s);
+    size_t bytes = (size_t)(ft_shape_rows(s) * ld) * sizeof(ft_real);
+    *at = (place){add_buffer(p, bytes, first, last), 0, ld};
+    FT_REQUIRE(at->buffer != NEVER, MEMORY, "no memory for a plan's buffers");
+    return FT_OK;
 }
 
 /* Gives v a buffer of its own if it has no place yet. */
 static ft_err settle(ft_plan *p, int32_t v, int32_t first, int32_t last) {
     place *at = &p->values[v].at;
-    if (at->buffer == NEVER) {
-        *at = (place){add_buffer(p, value_bytes(p, v), first, last), 0, p->g->values[v].shape.c};
-        FT_REQUIRE(at->buffer != NEVER, MEMORY, "no memory for a plan's buffers");
-    }
+    if (at->buffer == NEVER) FT_TRY(new_place(p, v, first, last, at));
     extend(p, at->buffer, first, last);
     return FT_OK;
 }
@@ -144,10 +148,7 @@ static ft_err place_remakes(ft_plan *p) {
         int32_t first = remade == NEVER ? p->n_steps : remade, last = NEVER;
         for (int32_t k = 0; k < g->n_nodes; k++)
             if (plan_backward_reads(p, k, v)) last = max32(last, p->nodes[k].backward_step);
-        if (pv->again_at.buffer == NEVER) {
-            pv->again_at = (place){add_buffer(p, value_bytes(p, v), first, last), 0, g->values[v].shape.c};
-            FT_REQUIRE(pv->again_at.buffer != NEVER, MEMORY, "no memory for a plan's buffers");
-        }
+        if (pv->again_at.buffer == NEVER) FT_TRY(new_place(p, v, first, last, &pv->again_at));
         extend(p, pv->again_at.buffer, first, max32(first < p->n_steps ? first : NEVER, last));
         int64_t column = pv->again_at.column;
         for (int32_t k = 0; (nd->op->flags & FT_CONCAT) && k < nd->n_in; k++) {
@@ -192,14 +193,23 @@ static ft_err place_gradients(ft_plan *p) {
             const plan_node *maker = made >= 0 ? &p->nodes[plan_host(p, made)] : NULL;
             int32_t last = maker && maker->backward ? maker->backward_step : first;
             place at = gradient_alias(p, i, k);
-            if (at.buffer == NEVER) {
-                at = (place){add_buffer(p, value_bytes(p, v), first, last), 0, g->values[v].shape.c};
-                FT_REQUIRE(at.buffer != NEVER, MEMORY, "no memory for a plan's buffers");
-            }
+            if (at.buffer == NEVER) FT_TRY(new_place(p, v, first, last, &at));
             extend(p, at.buffer, first, last);
             p->values[v].grad_at = at;
         }
     }
+    return FT_OK;
+}
+
+/* From when a node gathers them to step `reader`. */
+static ft_err place_moments(ft_plan *p, int32_t gatherer, int32_t reader) {
+    plan_node *pn = &p->nodes[gatherer];
+    int32_t c = p->g->values[p->g->nodes[gatherer].first_out].shape.c;
+    if (pn->moments == NEVER)
+        pn->moments = add_buffer(p, ft_moments_size(pn->mem.moment_chunks, c) * sizeof(ft_real),
+                                 pn->forward_step, reader);
+    FT_REQUIRE(pn->moments != NEVER, MEMORY, "no memory for a plan's buffers");
+    extend(p, pn->moments, pn->forward_step, reader);
     return FT_OK;
 }
 
@@ -224,6 +234,8 @@ static ft_err place_working_memory(ft_plan *p) {
             *wants[k].buffer = add_buffer(p, wants[k].bytes, wants[k].first, wants[k].last);
             FT_REQUIRE(*wants[k].buffer != NEVER, MEMORY, "no memory for a plan's buffers");
         }
+        int32_t gatherer = plan_gatherer(p, i);
+        if (gatherer != NEVER) FT_TRY(place_moments(p, gatherer, f));
         if (pn->constant) p->stats.prepared_bytes += pn->mem.prepared;
         if (pn->affine != NEVER) { /* scale and shift live in the affine node's own scratch slot */
             p->nodes[pn->affine].forward_scratch = add_buffer(p, 2 * channels * sizeof(ft_real), f, f);

@@ -53,6 +53,16 @@ static void fill_prologue(ft_plan *p, step *s, const node *nd) {
     s->call.prologue = &s->prologue;
 }
 
+/* Those that the node gathers for others, or takes from another. */
+static void fill_moments(ft_plan *p, step *s) {
+    int32_t gatherer = plan_gatherer(p, s->node);
+    const plan_node *pn = &p->nodes[gatherer == NEVER ? s->node : gatherer];
+    if (pn->moments == NEVER) return;
+    s->moments = (ft_moments){buffer_at(p, pn->moments), pn->mem.moment_chunks,
+                              gatherer == NEVER ? s->out[0].c : s->in[0].c};
+    s->call.moments = &s->moments;
+}
+
 static void fill_forward(ft_plan *p, step *s) {
     const node *nd = &p->g->nodes[s->node];
     const plan_node *pn = &p->nodes[s->node];
@@ -77,6 +87,7 @@ static void fill_forward(ft_plan *p, step *s) {
                         .direct = p->spec.direct};
     s->constant = pn->constant;
     fill_prologue(p, s, nd);
+    fill_moments(p, s);
     if (pn->affine == NEVER && pn->relu == NEVER) return;
     s->epilogue.relu = pn->relu != NEVER;
     if (pn->affine != NEVER) {
@@ -135,6 +146,7 @@ static void fill_remake(ft_plan *p, step *s) {
     int32_t v = p->g->nodes[p->nodes[s->node].last].first_out;
     s->out[0] = view_at(p, p->values[v].again_at, plan_shape(p, v));
     s->call.scratch = s->call.prepared = NULL;
+    s->call.moments = NULL;
 }
 
 ft_err plan_fill_steps(ft_plan *p) {

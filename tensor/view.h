@@ -32,6 +32,13 @@ typedef struct ft_view {
     int64_t ld; /* in elements, >= c */
 } ft_view;
 
+/* The distance of rows in new memory for an activation of more than one pixel: where the rows of c channels
+ * would be whole pages apart, all of a column would fall into one set of the first-level cache. */
+static inline int64_t ft_row_stride(ft_shape s) {
+    const int64_t page = 4096 / sizeof(ft_real), line = 64 / sizeof(ft_real);
+    return s.c % page == 0 && (int64_t)s.h * s.w > 1 ? s.c + line : s.c;
+}
+
 static inline int64_t ft_shape_rows(ft_shape s) {
     return (int64_t)s.n * s.h * s.w;
 }

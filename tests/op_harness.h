@@ -165,6 +165,7 @@ void ft_check_forward(const ft_job *job);       /* against the oracle */
 void ft_check_extremes(const ft_job *job);      /* inputs huge, zero, far off, nothing but ignored labels */
 void ft_check_partial_batch(const ft_job *job); /* fewer samples than planned */
 void ft_check_epilogue(const ft_job *job);      /* fused affine and ReLU */
+void ft_check_moments(const ft_job *job);       /* gathered of an output, given of an input */
 void ft_check_optional(const ft_job *job);      /* absent inputs that are not even counted */
 void ft_check_affine(const ft_job *job);        /* ft_op.affine against forward */
 void ft_check_gradient(

@@ -34,7 +34,8 @@ END_TEST
     X(forward)       \
     X(extremes)      \
     X(partial_batch) \
-    X(epilogue) X(affine) X(gradient) X(adjoint) X(beta) X(needs) X(ld) X(threads) X(sharing) X(optional)
+    X(epilogue)      \
+    X(moments) X(affine) X(gradient) X(adjoint) X(beta) X(needs) X(ld) X(threads) X(sharing) X(optional)
 
 #define TEST_OF(check)              \
     START_TEST(check) {             \

@@ -109,7 +109,7 @@ static void transform(tile *t) {
 }
 
 static void check_correlation(tile *t) {
-    t->k->output(t->r, t->square, t->c, t->v.p, STEP, t->y.at, &(ft_winograd_finish){0});
+    t->k->output(t->r, t->square, t->c, t->v.p, STEP, t->y.at, &(ft_finish){0});
     tile_check(t);
     for (int e = 0; e < t->outputs; e++)
         for (int k = 0; k < t->c; k++) {
@@ -126,7 +126,7 @@ static void check_clipping(const tile *t) {
     rows before = part;
     for (int e = 0; e < t->outputs; e++)
         if (e % 3 == 1) part.at[e] = NULL;
-    t->k->output(t->r, t->square, t->c, t->v.p, STEP, part.at, &(ft_winograd_finish){0});
+    t->k->output(t->r, t->square, t->c, t->v.p, STEP, part.at, &(ft_finish){0});
     rows_check(&part, t->text);
     for (int e = 0; e < t->outputs; e++) {
         const ft_real *want = e % 3 == 1 ? before.p + e * STEP : t->y.at[e];
@@ -141,10 +141,10 @@ static void check_finish(const tile *t, int how) {
     rows_open(&got, t->outputs, t->c, 8);
     rows_open(&vectors, 2, t->c, 9);
     rows onto = got;
-    ft_winograd_finish f = {.accumulate = how & 8,
-                            .scale = how & 1 ? vectors.at[0] : NULL,
-                            .shift = how & 2 ? vectors.at[1] : NULL,
-                            .relu = how & 4};
+    ft_finish f = {.accumulate = how & 8,
+                   .scale = how & 1 ? vectors.at[0] : NULL,
+                   .shift = how & 2 ? vectors.at[1] : NULL,
+                   .relu = how & 4};
     t->k->output(t->r, t->square, t->c, t->v.p, STEP, got.at, &f);
     rows_check(&got, t->text);
     for (int e = 0; e < t->outputs; e++)

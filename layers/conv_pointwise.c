@@ -1,0 +1,93 @@
+/* Pointwise convolution and its input gradient (conv_pass.h): all pixels at once are one matrix product.
+ *
+ * Work is cut into blocks of pixels that stay in the second-level cache while the packed panels pass by.
+ */
+#include "layers/conv_pass.h"
+#include "tensor/par.h"
+
+enum {
+    BLOCK_BYTES = 352 << 10, /* of source pixels */
+    LEAST_TILES = 3,
+    MOST_TILES = 8,
+    WANTED_TASKS = 24,
+    STREAM_BYTES = 2 << 20,
+    EVEN = 4 /* blocks are so many or a multiple, so that threads get the same */
+};
+
+bool ft_is_pointwise(const ft_gather *g) {
+    const ft_view *s = g->src, *d = g->dst;
+    return g->taps == 1 && g->dy[0] == 0 && g->dx[0] == 0 && g->sy == 1 && g->sx == 1 && g->ystep == 1 &&
+           g->xstep == 1 && g->gh == d->h && g->gw == d->w && s->h == d->h && s->w == d->w;
+}
+
+typedef struct pointwise_job {
+    const ft_gather *g;
+    const ft_conv_kernels *kern;
+    int64_t pixels, blocks;
+    int32_t panels, groups;
+    bool stream;
+} pointwise_job;
+
+/* Not what is read before it is written; nor what the last cache might keep until it is wanted. */
+static bool may_stream(const ft_gather *g) {
+    size_t line = 64, row = (size_t)g->dst->ld * sizeof(ft_real);
+    uintptr_t first = (uintptr_t)(g->dst->p + g->dst_channel);
+    return !g->finish.accumulate && first % line == 0 && row % line == 0 &&
+           row * (size_t)ft_rows(g->dst) >= STREAM_BYTES;
+}
+
+static int64_t block_count(int32_t kc, int64_t pixels) {
+    int32_t mr = ft_conv_kernels_get()->mr;
+    int64_t tiles = BLOCK_BYTES / ((int64_t)sizeof(float) * kc * mr);
+    tiles = tiles < LEAST_TILES ? LEAST_TILES : tiles > MOST_TILES ? MOST_TILES : tiles;
+    int64_t blocks = ft_ceil_div(ft_ceil_div(pixels, tiles * mr), EVEN) * EVEN,
+            most = ft_ceil_div(pixels, mr);
+    return blocks < most ? blocks : most;
+}
+
+int64_t ft_pointwise_chunks(int32_t kc, int64_t pixels) {
+    return block_count(kc, pixels);
+}
+
+static void run_block(void *ctx, int64_t task, int32_t thread) {
+    (void)thread;
+    const pointwise_job *job = ctx;
+    const ft_gather *g = job->g;
+    int64_t block = task / job->groups, group = task % job->groups;
+    int64_t first = block * job->pixels / job->blocks, end = (block + 1) * job->pixels / job->blocks;
+    int32_t panel = (int32_t)(group * job->panels / job->groups),
+            end_panel = (int32_t)((group + 1) * job->panels / job->groups);
+    ft_product t = {.rows = (int32_t)(end - first),
+                    .kc = g->kc,
+                    .a = g->src->p + first * g->src->ld + g->src_channel,
+                    .lda = g->src->ld,
+                    .ldc = g->dst->ld,
+                    .fetch = true};
+    for (; panel < end_panel; panel++) {
+        int32_t nr = job->kern->nr, j0 = panel * nr;
+        t.cols = g->cols - j0 < nr ? g->cols - j0 : nr;
+        t.narrow = t.cols <= nr / 2;
+        t.b = g->packed + (int64_t)j0 * g->kc;
+        t.c = g->dst->p + first * g->dst->ld + g->dst_channel + j0;
+        t.finish = ft_finish_at(&g->finish, j0);
+        t.finish.stream = job->stream;
+        ft_moment_sums sums;
+        if (g->moments) {
+            sums = ft_moments_begin(g->moments, block, g->dst_channel + j0, t.cols);
+            t.finish.moments = &sums;
+        }
+        job->kern->product(&t);
+        if (g->moments) ft_moments_end(g->moments, block, end - first, t.cols, &sums);
+    }
+}
+
+void ft_pointwise_run(const ft_gather *g) {
+    pointwise_job job = {.g = g, .kern = ft_conv_kernels_get(), .pixels = ft_rows(g->dst)};
+    job.stream = may_stream(g);
+    job.blocks = block_count(g->kc, job.pixels);
+    job.panels = (int32_t)ft_ceil_div(g->cols, job.kern->nr);
+    int64_t groups = job.blocks < WANTED_TASKS ? ft_ceil_div(WANTED_TASKS, job.blocks) : 1;
+    job.groups = groups < job.panels ? (int32_t)groups : job.panels;
+    if (g->moments) ft_moments_skip(g->moments, job.blocks);
+    ft_par_for(job.blocks * job.groups, run_block, &job);
+}
