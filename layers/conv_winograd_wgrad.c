@@ -2,12 +2,14 @@
  *
  *     dw = G^T [ sum over tiles of (B^T x B) . (A dy A^T) ] G
  *
- * A task takes a range of tiles (a split) and a rectangle of channels (a group), transforms a few tiles at a
- * time so that V and Y stay in the second-level cache, and adds every point's product V^T Y to its own part
- * of the split's dU. At the end the splits are added up in order and transformed back.
+ * A task takes a range of tiles (a split) and a rectangle of channels (a group), transforms a block of tiles,
+ * and adds every point's product V^T Y to its own part of the split's dU. At the end the splits are added up
+ * in order and transformed back.
  *
- * Cuts depend on shapes alone. Larger rectangles transform less often; smaller ones let more tiles into the
- * cache, which loads and stores dU less often; splits give work to many threads, but each has a dU.
+ * What decides the speed, by measurement: every group transforms its channels once more, and each of those
+ * reads pixels from memory, so there is one group unless threads would stand idle; and a tile of dU is loaded
+ * and stored once for a block, so blocks are large, although V and Y then leave the second-level cache.
+ * Splits depend on shapes alone: they decide the order of additions. Groups and blocks do not.
  */
 #include "layers/conv_pass.h"
 #include "layers/conv_winograd.h"
@@ -17,15 +19,13 @@
 #include <string.h>
 
 enum {
-    BLOCK_BYTES = 768 << 10, /* of V and Y */
-    MIN_TILES = 14,
-    MAX_TILES = 56,
-    MAX_TILE_NUMBERS = 7200, /* of V and Y for one tile: then 28 tiles fit */
+    MAX_TILES = 64, /* in a block */
     TILES_PER_SPLIT = 320,
     MAX_SPLITS = 16,
-    MIN_TASKS = 8,
+    MANY = 4,          /* tasks for each lane, of which one more or less does not matter */
     MIN_CHANNELS = 32, /* of a group, along each side */
-    ROWS_CHUNK = 4,    /* rows of weights that a task transforms back */
+    PANEL = 32,
+    ROWS_CHUNK = 4, /* rows of weights that a task transforms back */
     MAX_POINTS = 64,
     LINE = 16 /* elements between the points of a tile, so that they do not all fall into one cache set */
 };
@@ -36,24 +36,24 @@ typedef struct cut {
     int32_t tiles;      /* in a block */
 } cut;
 
-static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols) {
-    cut c = {.row_groups = 1, .col_groups = 1, .rows = rows, .cols = cols};
+/* As few groups as give every lane the same. */
+static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes) {
     int64_t splits = g->planned / TILES_PER_SPLIT;
-    c.splits = (int32_t)(splits < 1 ? 1 : splits > MAX_SPLITS ? MAX_SPLITS : splits);
-    while ((int64_t)g->points * (c.rows + c.cols) > MAX_TILE_NUMBERS ||
-           c.splits * c.row_groups * c.col_groups < MIN_TASKS) {
+    splits = splits < 1 ? 1 : splits > MAX_SPLITS ? MAX_SPLITS : splits;
+    cut c = {.splits = (int32_t)splits, .row_groups = 1, .col_groups = 1, .rows = rows, .cols = cols};
+    for (;;) {
+        int32_t tasks = c.splits * c.row_groups * c.col_groups;
+        if (tasks % lanes == 0 || tasks >= MANY * lanes) break;
         if (c.rows < 2 * MIN_CHANNELS && c.cols < 2 * MIN_CHANNELS) break;
-        int32_t *groups = c.rows > c.cols ? &c.row_groups : &c.col_groups;
-        ++*groups;
-        c.rows = (int32_t)ft_ceil_div(rows, c.row_groups);
-        c.cols = (int32_t)ft_ceil_div(cols, c.col_groups);
+        if (c.rows >= c.cols) {
+            c.rows = (int32_t)ft_ceil_div(rows, ++c.row_groups);
+        } else { /* whole panels, as far as they go */
+            c.cols = (int32_t)ft_ceil_div(ft_ceil_div(cols, ++c.col_groups), PANEL) * PANEL;
+            c.col_groups = (int32_t)ft_ceil_div(cols, c.cols);
+        }
     }
-    /* Groups of columns are whole panels of the product, as far as they go. */
-    int32_t panel = MIN_CHANNELS;
-    if (c.col_groups > 1) c.cols = (c.cols + panel - 1) / panel * panel;
-    c.col_groups = (int32_t)ft_ceil_div(cols, c.cols);
-    int64_t tiles = BLOCK_BYTES / ((int64_t)sizeof(float) * g->points * (c.rows + c.cols));
-    c.tiles = (int32_t)(tiles < MIN_TILES ? MIN_TILES : tiles > MAX_TILES ? MAX_TILES : tiles);
+    int64_t tiles = ft_ceil_div(g->planned, splits), blocks = ft_ceil_div(tiles, MAX_TILES);
+    c.tiles = (int32_t)ft_ceil_div(tiles, blocks > 0 ? blocks : 1);
     return c;
 }
 
@@ -62,7 +62,7 @@ static int64_t block_size(const ft_winograd_grid *g, const cut *c) {
 }
 
 size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes) {
-    cut c = make_cut(g, rows, cols);
+    cut c = make_cut(g, rows, cols, lanes);
     return (size_t)((int64_t)c.splits * g->points * rows * cols + lanes * block_size(g, &c));
 }
 
@@ -185,7 +185,7 @@ void ft_winograd_wgrad_run(const ft_winograd_wgrad *p) {
     wgrad_job job = {.p = p,
                      .conv = ft_conv_kernels_get(),
                      .winograd = ft_winograd_kernels_get(),
-                     .cut = make_cut(g, p->rows, p->cols),
+                     .cut = make_cut(g, p->rows, p->cols, p->lanes),
                      .weights = (int64_t)p->rows * p->cols,
                      .u = p->scratch};
     job.blocks = job.u + job.cut.splits * g->points * job.weights;
