@@ -32,7 +32,9 @@ enum {
     MAX_PARAMS = 64
 };
 static const bool in_double = sizeof(ft_real) == 8;
-static const double tolerance = sizeof(ft_real) == 8 ? 1e-9 : 1e-4;
+static const double tolerance = sizeof(ft_real) == 8 ? 1e-9 : 1e-5;
+
+#define KEY "1039/"
 
 /* ---- numbers that both sides make
  * ------------------------------------------------------------------------------ */
@@ -41,10 +43,14 @@ typedef struct source {
     uint64_t state;
 } source;
 
+static uint64_t fnv1a(uint64_t h, const char *s) {
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+    return h;
+}
+
+/* KEY: the script says how it was chosen. */
 static source source_of(const char *name) {
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-    for (; *name; name++) h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-    return (source){h};
+    return (source){fnv1a(fnv1a(0xcbf29ce484222325u, KEY), name)};
 }
 
 /* A multiple of 2^-23 in [-1, 1): the upper bits of Knuth's linear congruential generator. */
