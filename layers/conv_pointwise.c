@@ -28,12 +28,10 @@ typedef struct pointwise_job {
     bool stream;
 } pointwise_job;
 
-/* Not what is read before it is written; nor what the last cache might keep until it is wanted. */
-static bool may_stream(const ft_gather *g) {
-    size_t line = 64, row = (size_t)g->dst->ld * sizeof(ft_real);
-    uintptr_t first = (uintptr_t)(g->dst->p + g->dst_channel);
-    return !g->finish.accumulate && first % line == 0 && row % line == 0 &&
-           row * (size_t)ft_rows(g->dst) >= STREAM_BYTES;
+bool ft_may_stream(const ft_view *dst, int32_t channel) {
+    size_t line = 64, row = (size_t)dst->ld * sizeof(ft_real);
+    return (uintptr_t)(dst->p + channel) % line == 0 && row % line == 0 &&
+           row * (size_t)ft_rows(dst) >= STREAM_BYTES;
 }
 
 static int64_t block_count(int32_t kc, int64_t pixels) {
@@ -83,7 +81,7 @@ static void run_block(void *ctx, int64_t task, int32_t thread) {
 
 void ft_pointwise_run(const ft_gather *g) {
     pointwise_job job = {.g = g, .kern = ft_conv_kernels_get(), .pixels = ft_rows(g->dst)};
-    job.stream = may_stream(g);
+    job.stream = !g->finish.accumulate && ft_may_stream(g->dst, g->dst_channel);
     job.blocks = block_count(g->kc, job.pixels);
     job.panels = (int32_t)ft_ceil_div(g->cols, job.kern->nr);
     int64_t groups = job.blocks < WANTED_TASKS ? ft_ceil_div(WANTED_TASKS, job.blocks) : 1;

@@ -1,8 +1,8 @@
 /* The weight gradient of convolution (conv_pass.h): dW_t = X_t^T dY, accumulators over input x output
  * channels, pixels inside.
  *
- * Work is cut twice, by shapes alone: into `splits` ranges of output rows, each with a partial sum of its
- * own, and into `groups` ranges of (tap, input tile) pairs. Many pixels and few weights (the stem) give many
+ * Work is cut twice: by shapes alone into `splits` ranges of output rows, each with a partial sum of its own,
+ * and into `groups` ranges of (tap, input tile) pairs. Many pixels and few weights (the stem) give many
  * splits, the reverse gives many groups.
  */
 #include "layers/conv_pass.h"
@@ -14,11 +14,11 @@
 enum {
     BLOCK_PIXELS = 256, /* of x and dy that stay in the cache while every tile passes over them */
     MAX_RUNS = BLOCK_PIXELS,
-    PIXELS_PER_SPLIT = 1500, /* below this, adding the partial sums costs more than 3 % */
+    PIXELS_PER_SPLIT = 3000, /* below this, adding the partial sums costs more than 2 % */
     MAX_SPLITS = 32,
     MAX_PARTIAL = 4 << 20, /* elements of all partial sums together */
-    WANTED_TASKS = 32,
-    EVEN = 4, /* groups are so many or a multiple, so that threads get the same */
+    LEAST_TASKS = 2, /* for each thread; every group reads all of dy once more */
+    MANY_TASKS = 8,  /* for each thread, of which one more or less does not matter */
     REDUCE_CHUNK = 1 << 14,
 };
 
@@ -27,6 +27,13 @@ static int32_t n_splits(int64_t pixels, int64_t weights) {
     if (s > MAX_SPLITS) s = MAX_SPLITS;
     if (s > MAX_PARTIAL / weights) s = MAX_PARTIAL / weights;
     return s < 1 ? 1 : (int32_t)s;
+}
+
+/* They change no sum, so they may depend on the threads: as few as give each the same. */
+static int32_t n_groups(int32_t splits, int64_t pairs) {
+    int64_t threads = ft_threads(), groups = ft_ceil_div(LEAST_TASKS * threads, splits);
+    while (groups * splits % threads != 0 && groups * splits < MANY_TASKS * threads) groups++;
+    return (int32_t)(groups < pairs ? groups : pairs);
 }
 
 size_t ft_conv_wgrad_scratch(int64_t pixels, int32_t taps, int32_t rows, int32_t cols) {
@@ -157,9 +164,7 @@ void ft_conv_wgrad_run(const ft_conv_wgrad *p) {
     job.row_tiles = (int32_t)ft_ceil_div(p->rows, job.kern->mr);
     job.splits = n_splits(ft_rows(p->dy), weights);
     if (job.splits > job.lines) job.splits = (int32_t)job.lines;
-    int64_t groups = ft_ceil_div(WANTED_TASKS, job.splits * EVEN) * EVEN,
-            pairs = (int64_t)job.taps * job.row_tiles;
-    job.groups = (int32_t)(groups < pairs ? groups : pairs);
+    job.groups = n_groups(job.splits, (int64_t)job.taps * job.row_tiles);
     ft_par_for((int64_t)job.splits * job.groups, run_task, &job);
     if (job.splits <= 1) return;
     reduce_job r = {p, job.splits, weights};

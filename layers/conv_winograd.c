@@ -121,7 +121,7 @@ void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, 
     }
 }
 
-void ft_winograd_fetch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
+void ft_winograd_touch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
                        int32_t channel, int32_t c) {
     int32_t line = 64 / (int32_t)sizeof(ft_real);
     if (y0 < 0) nh += y0, y0 = 0;
@@ -132,7 +132,7 @@ void ft_winograd_fetch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, 
     for (int32_t i = 0; i < nh; i++)
         for (int32_t j = 0; j < nw; j++)
             for (int32_t k = 0; k < c; k += line)
-                __builtin_prefetch(first + ((int64_t)i * v->w + j) * v->ld + k);
+                (void)*(const volatile ft_real *)(first + ((int64_t)i * v->w + j) * v->ld + k);
 }
 
 typedef struct block_plan {
@@ -181,6 +181,7 @@ typedef struct winograd_job {
     int64_t units, blocks; /* for the number of tiles at hand */
     int64_t v_block;       /* elements of one block's V */
     ft_real *products;
+    bool stream;
 } winograd_job;
 
 static int64_t block_start(const winograd_job *job, int64_t block) {
@@ -199,11 +200,11 @@ static void transform_block(const winograd_job *job, int64_t block, ft_real *v) 
     const ft_winograd_grid *g = &p->grid;
     int64_t first = block_start(job, block), n = block_start(job, block + 1) - first, step = n * p->kc + LINE;
     for (int64_t i = 0; i < n; i++) {
-        if (i + FT_WINOGRAD_AHEAD < n) {
-            ft_winograd_tile to_come = ft_winograd_tile_at(g, first + i + FT_WINOGRAD_AHEAD);
-            ft_winograd_fetch(p->src, to_come.image, to_come.y - p->top, to_come.x - p->left + g->nw - g->mw,
-                              g->nh, g->mw, p->src_channel, p->kc);
-        }
+        ft_winograd_tile at = ft_winograd_tile_at(g, first + i);
+        ft_winograd_touch(p->src, at.image, at.y - p->top, at.x - p->left + g->nw - g->mw, g->nh, g->mw,
+                          p->src_channel, p->kc);
+    }
+    for (int64_t i = 0; i < n; i++) {
         ft_winograd_tile at = ft_winograd_tile_at(g, first + i);
         const ft_real *d[MAX_POINTS];
         ft_winograd_point(p->src, at.image, at.y - p->top, at.x - p->left, g->nh, g->nw, p->src_channel,
@@ -226,6 +227,7 @@ static void finish_tile(const winograd_job *job, int64_t tile, int32_t j0, int32
                 at.y + i < g->h && at.x + j < g->w ? first + ((int64_t)i * d->w + j) * d->ld : NULL;
     ft_finish finish = ft_finish_at(&p->finish, j0);
     finish.moments = moments;
+    finish.stream = job->stream;
     job->winograd->output(g->r, g->square, cols, from, step, y, &finish);
 }
 
@@ -249,11 +251,11 @@ static void finish_unit(const winograd_job *job, int64_t first, int32_t n, int32
     if (p->moments) ft_moments_end(p->moments, chunk, pixels, cols, &sums);
 }
 
-static void fetch_outputs(const winograd_job *job, int64_t tile, int64_t end, int32_t j0, int32_t cols) {
+static void touch_outputs(const winograd_job *job, int64_t tile, int64_t n, int32_t j0, int32_t cols) {
     const ft_winograd_pass *p = job->p;
-    for (; tile < end; tile++) {
-        ft_winograd_tile at = ft_winograd_tile_at(&p->grid, tile);
-        ft_winograd_fetch(p->dst, at.image, at.y, at.x, p->grid.mh, p->grid.mw, p->dst_channel + j0, cols);
+    for (int64_t i = 0; i < n; i++) {
+        ft_winograd_tile at = ft_winograd_tile_at(&p->grid, tile + i);
+        ft_winograd_touch(p->dst, at.image, at.y, at.x, p->grid.mh, p->grid.mw, p->dst_channel + j0, cols);
     }
 }
 
@@ -271,10 +273,9 @@ static void run_panel(const winograd_job *job, int64_t block, int32_t panel, con
         t.a = v + i * v_step;
         t.b = u + (int64_t)i * p->kc * width;
         t.c = products + i * step;
-        fetch_outputs(job, first + (int64_t)i * n / p->grid.points,
-                      first + (int64_t)(i + 1) * n / p->grid.points, j0, cols);
         job->conv->product(&t);
     }
+    if (p->finish.accumulate) touch_outputs(job, first, n, j0, cols);
     for (int32_t i = 0; i < n; i += UNIT)
         finish_unit(job, first + i, n - i < UNIT ? n - i : UNIT, j0, cols, products + (int64_t)i * width,
                     width, step);
@@ -303,6 +304,7 @@ void ft_winograd_run(const ft_winograd_pass *p) {
     winograd_job job = {.p = p, .conv = ft_conv_kernels_get(), .winograd = ft_winograd_kernels_get()};
     if (p->grid.tiles == 0) return;
     job.plan = plan_blocks(&p->grid, p->kc, p->cols);
+    job.stream = !p->finish.accumulate && ft_may_stream(p->dst, p->dst_channel);
     job.units = ft_ceil_div(p->grid.tiles, UNIT);
     job.blocks = ft_ceil_div(job.units, job.plan.most / UNIT);
     if (p->moments) ft_moments_skip(p->moments, job.units);

@@ -19,7 +19,8 @@
 #include <string.h>
 
 enum {
-    MAX_TILES = 64, /* in a block */
+    MAX_TILES = 64, /* in a block of square ones, */
+    MAX_LINE_TILES = 128,
     TILES_PER_SPLIT = 320,
     MAX_SPLITS = 16,
     MANY = 4,          /* tasks for each lane, of which one more or less does not matter */
@@ -52,7 +53,7 @@ static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32
             c.col_groups = (int32_t)ft_ceil_div(cols, c.cols);
         }
     }
-    int64_t tiles = ft_ceil_div(g->planned, splits), blocks = ft_ceil_div(tiles, MAX_TILES);
+    int64_t tiles = ft_ceil_div(g->planned, splits), blocks = ft_ceil_div(tiles, g->square ? MAX_TILES : MAX_LINE_TILES);
     c.tiles = (int32_t)ft_ceil_div(tiles, blocks > 0 ? blocks : 1);
     return c;
 }
@@ -82,12 +83,12 @@ typedef struct group {
     int64_t v_step, y_step;
 } group;
 
-static void fetch_tile(const ft_winograd_wgrad *p, const group *r, int64_t tile) {
+static void touch_tile(const ft_winograd_wgrad *p, const group *r, int64_t tile) {
     const ft_winograd_grid *g = &p->grid;
     ft_winograd_tile t = ft_winograd_tile_at(g, tile);
-    ft_winograd_fetch(p->x, t.image, t.y - p->top, t.x - p->left + g->nw - g->mw, g->nh, g->mw,
+    ft_winograd_touch(p->x, t.image, t.y - p->top, t.x - p->left + g->nw - g->mw, g->nh, g->mw,
                       p->x_channel + r->row0, r->rows);
-    ft_winograd_fetch(p->dy, t.image, t.y, t.x, g->mh, g->mw, p->dy_channel + r->col0, r->cols);
+    ft_winograd_touch(p->dy, t.image, t.y, t.x, g->mh, g->mw, p->dy_channel + r->col0, r->cols);
 }
 
 static void transform_tile(const wgrad_job *job, const group *r, int64_t tile, int32_t i) {
@@ -154,10 +155,8 @@ static void run_task(void *ctx, int64_t task, int32_t thread) {
     int64_t first = split * g->tiles / c->splits, end = (split + 1) * g->tiles / c->splits;
     for (int64_t tile = first; tile < end || tile == first; tile += c->tiles) {
         int32_t n = (int32_t)(end - tile < c->tiles ? end - tile : c->tiles);
-        for (int32_t i = 0; i < n; i++) {
-            if (tile + i + FT_WINOGRAD_AHEAD < end) fetch_tile(p, &r, tile + i + FT_WINOGRAD_AHEAD);
-            transform_tile(job, &r, tile + i, i);
-        }
+        for (int32_t i = 0; i < n; i++) touch_tile(p, &r, tile + i);
+        for (int32_t i = 0; i < n; i++) transform_tile(job, &r, tile + i, i);
         add_products(job, &r, n, job->u + split * g->points * job->weights, tile > first);
     }
 }

@@ -39,7 +39,7 @@ INLINE void store(ft_real *p, vec v) {
     *(vec *)p = v;
 }
 
-/* Stores past the caches, p on a whole vector; drain() before another thread may read it. */
+/* Stores past the caches, p on a whole vector. Other threads may read it after the parallel loop (par.c). */
 INLINE void stream(ft_real *p, vec v) {
 #if defined(__AVX512F__)
     _mm512_stream_si512((void *)p, (__m512i)v);
@@ -49,11 +49,6 @@ INLINE void stream(ft_real *p, vec v) {
     _mm_stream_si128((void *)p, (__m128i)v);
 #else
     store(p, v);
-#endif
-}
-INLINE void drain(void) {
-#if defined(__SSE2__)
-    _mm_sfence();
 #endif
 }
 
@@ -91,7 +86,6 @@ INLINE vec rounded(vec v) {
 /* After the last row of a call. */
 INLINE void end_finish(const ft_finish *f) {
     if (f->moments) f->moments->fresh = false;
-    if (f->stream) drain();
 }
 
 /* max(v, 0) that keeps NaN. */

@@ -228,7 +228,10 @@ INLINE void output_vector(const int r, const bool square, const ft_real *v, int6
         vec out = value;                                                         \
         if (what == ANYTHING && !y[i]) break;                                    \
         if (what == ANYTHING) out = finished(f, y[i] + k, out, scale, shift, n); \
-        store_n(y[i] + k, out, n);                                               \
+        if (f->stream && n == VLEN)                                              \
+            stream(y[i] + k, out);                                               \
+        else                                                                     \
+            store_n(y[i] + k, out, n);                                           \
         if (!m) break;                                                           \
         if ((i) == 0 && m->fresh) store_n(m->pivot + k, pivot = out, n);         \
         sum += out - pivot;                                                      \

@@ -27,7 +27,7 @@ typedef struct ft_finish {
     const ft_real *scale, *shift; /* v = scale * v + shift by column; NULL: 1 and 0 */
     bool relu;                    /* v = max(v, 0) */
     ft_moment_sums *moments;      /* of what is written; NULL: none */
-    bool stream;                  /* writes past the caches; all rows lie on whole vectors */
+    bool stream;                  /* writes past the caches; all rows are whole cache lines */
 } ft_finish;
 /* The part of it for the columns from `column` on. */
 static inline ft_finish ft_finish_at(const ft_finish *f, int32_t column) {

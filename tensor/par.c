@@ -27,6 +27,13 @@ static void flush_denormals(void) {
 #endif
 }
 
+/* What a kernel stored past the caches is there for other threads afterwards. */
+static void show_streamed(void) {
+#if defined(__SSE__)
+    _mm_sfence();
+#endif
+}
+
 void ft_par_for(int64_t n_chunks, void (*body)(void *ctx, int64_t chunk, int32_t thread), void *ctx) {
     ft_par_for_lanes(n_chunks, ft_threads(), body, ctx);
 }
@@ -43,7 +50,8 @@ void ft_par_for_lanes(int64_t n_chunks, int32_t lanes, void (*body)(void *ctx, i
 #pragma omp parallel num_threads(threads)
     {
         flush_denormals();
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(dynamic, 1) nowait
         for (int64_t i = 0; i < n_chunks; i++) body(ctx, i, omp_get_thread_num());
+        show_streamed();
     }
 }
