@@ -46,6 +46,7 @@ typedef struct gather_job {
     const ft_conv_kernels *kern;
     int64_t pixels, tiles, blocks;
     int32_t panels, groups;
+    bool stream;
     int32_t dy_min, dy_max, dx_min, dx_max; /* of the taps, 0 included */
     int64_t offset[FT_MAX_TAPS];            /* of a tap from its pixel, elements */
 } gather_job;
@@ -143,6 +144,7 @@ static void run_panel(const gather_job *job, int64_t block, int32_t panel, int64
                          .b = b,
                          .narrow = width < nr,
                          .finish = ft_finish_at(&g->finish, j0)};
+    tile.finish.stream = job->stream;
     ft_moment_sums sums;
     if (g->moments) {
         sums = ft_moments_begin(g->moments, block, g->dst_channel + j0, cols);
@@ -206,6 +208,7 @@ void ft_gather_run(const ft_gather *g) {
     fuse_taps(&job.g);
     measure_taps(&job);
     job.tiles = ft_ceil_div(job.pixels, job.kern->mr);
+    job.stream = !g->finish.accumulate && ft_may_stream(g->dst, g->dst_channel);
     job.blocks = block_count(job.g.taps, job.tiles);
     if (g->moments) ft_moments_skip(g->moments, job.blocks);
     job.panels = (int32_t)ft_ceil_div(g->cols, job.kern->nr);
