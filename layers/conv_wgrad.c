@@ -17,8 +17,8 @@ enum {
     PIXELS_PER_SPLIT = 3000, /* below this, adding the partial sums costs more than 2 % */
     MAX_SPLITS = 32,
     MAX_PARTIAL = 4 << 20, /* elements of all partial sums together */
-    LEAST_TASKS = 2, /* for each thread; every group reads all of dy once more */
-    MANY_TASKS = 8,  /* for each thread, of which one more or less does not matter */
+    LEAST_TASKS = 2,       /* for each thread; every group reads all of dy once more */
+    MANY_TASKS = 8,        /* for each thread, of which one more or less does not matter */
     REDUCE_CHUNK = 1 << 14,
 };
 

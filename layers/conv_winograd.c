@@ -16,43 +16,67 @@ enum {
     UNIT = 14,           /* tiles that are never parted: a whole tile of the product, a chunk of moments */
     MOST_UNITS = 4,
     WANTED_TASKS = 24,
-    MAX_POINTS = 64,
     LINE = 16, /* elements between the points of a tile, so that they do not all fall into one cache set */
     PACK_ROWS = 16 /* rows of weights that a task transforms */
 };
 
-bool ft_winograd_supports(int32_t kh, int32_t kw) {
-    if (kh == kw) return kh == 3 || kh == 5;
-    int32_t r = kh > kw ? kh : kw;
-    return (kh == 1 || kw == 1) && (r == 3 || r == 5 || r == 7);
+bool ft_winograd_supports(const ft_window *win) {
+    int32_t kh = win->kh, kw = win->kw, r = kh > kw ? kh : kw;
+    if (win->dh != 1 || win->dw != 1 || win->sh != win->sw) return false;
+    if (win->sh == 2) return kh == 3 && kw == 3;
+    if (win->sh != 1) return false;
+    return kh == kw ? r == 3 || r == 5 : (kh == 1 || kw == 1) && (r == 3 || r == 5 || r == 7);
 }
 
-ft_winograd_grid ft_winograd_grid_make(int32_t kh, int32_t kw, int32_t n, int32_t planned_n, int32_t h,
-                                       int32_t w) {
-    ft_winograd_grid g = {.r = kh > kw ? kh : kw, .square = kh > 1 && kw > 1, .h = h, .w = w};
-    g.mh = kh > 1 ? FT_WINOGRAD_M : 1;
-    g.mw = kw > 1 ? FT_WINOGRAD_M : 1;
-    g.nh = g.mh + kh - 1;
-    g.nw = g.mw + kw - 1;
-    g.points = g.nh * g.nw;
-    g.rows = (int32_t)ft_ceil_div(h, g.mh);
-    g.cols = (int32_t)ft_ceil_div(w, g.mw);
+static ft_winograd_form form_of(const ft_window *win, bool to_input) {
+    if (win->sh == 2) return to_input ? FT_WINOGRAD_STRIDED_BACK : FT_WINOGRAD_STRIDED;
+    if (win->kh == win->kw) return win->kh == 3 ? FT_WINOGRAD_SQUARE_3 : FT_WINOGRAD_SQUARE_5;
+    int32_t r = win->kh > win->kw ? win->kh : win->kw;
+    return r == 3 ? FT_WINOGRAD_LINE_3 : r == 5 ? FT_WINOGRAD_LINE_5 : FT_WINOGRAD_LINE_7;
+}
+
+ft_winograd_grid ft_winograd_grid_make(const ft_window *win, const ft_geometry *geo, bool to_input, int32_t n,
+                                       int32_t planned_n, int32_t h, int32_t w) {
+    ft_winograd_grid g = {.form = form_of(win, to_input), .taps = win->kh * win->kw, .h = h, .w = w};
+    bool down = win->kh > 1, along = win->kw > 1, halves = g.form == FT_WINOGRAD_STRIDED_BACK;
+    int32_t inputs = ft_winograd_inputs(g.form), outputs = ft_winograd_outputs(g.form);
+    int32_t points = ft_winograd_points(g.form), weights = ft_winograd_weights(g.form);
+    g.nh = down ? inputs : 1;
+    g.nw = along ? inputs : 1;
+    g.mh = down ? outputs : 1;
+    g.mw = along ? outputs : 1;
+    g.sh = halves ? g.mh / win->sh : g.mh * win->sh;
+    g.sw = halves ? g.mw / win->sw : g.mw * win->sw;
+    g.points = (down ? points : 1) * (along ? points : 1);
+    g.weights = (down ? weights : 1) * (along ? weights : 1);
+    /* An output of even distance from the padded image's corner takes the outer taps. */
+    g.y0 = halves ? -geo->top : 0;
+    g.x0 = halves ? -geo->left : 0;
+    g.rows = (int32_t)ft_ceil_div(h - g.y0, g.mh);
+    g.cols = (int32_t)ft_ceil_div(w - g.x0, g.mw);
     g.tiles = (int64_t)n * g.rows * g.cols;
     g.planned = (int64_t)planned_n * g.rows * g.cols;
     return g;
 }
 
+int32_t ft_winograd_weight_of(const ft_winograd_grid *g, int32_t point) {
+    if (g->weights == g->points) return point;
+    int32_t points = ft_winograd_points(g->form), weights = ft_winograd_weights(g->form), last = weights - 1;
+    int32_t i = point / points, j = point % points;
+    return (i < last ? i : last) * weights + (j < last ? j : last);
+}
+
 /* ---- weights ---- */
 
 size_t ft_winograd_packed_size(const ft_winograd_grid *g, int32_t kc, int32_t cols) {
-    return ft_conv_packed_size(g->points, kc, cols);
+    return ft_conv_packed_size(g->weights, kc, cols);
 }
 
 typedef struct pack_job {
     ft_real *u;
     const ft_real *w;
     const ft_winograd_grid *g;
-    int32_t taps, kc, cols, nr, slabs;
+    int32_t kc, cols, nr, slabs;
     int64_t ld;
     bool transposed;
 } pack_job;
@@ -60,8 +84,8 @@ typedef struct pack_job {
 /* PACK_ROWS rows of the transpose of every tap, last tap first: to[tap][row][column]. */
 static void transpose_taps(const pack_job *p, int32_t k0, int32_t n, int32_t j0, int32_t cols, ft_real *to) {
     int64_t tap_step = (int64_t)p->cols * p->ld;
-    for (int32_t t = 0; t < p->taps; t++) {
-        const ft_real *from = p->w + (p->taps - 1 - t) * tap_step + j0 * p->ld + k0;
+    for (int32_t t = 0; t < p->g->taps; t++) {
+        const ft_real *from = p->w + (p->g->taps - 1 - t) * tap_step + j0 * p->ld + k0;
         ft_real *at = to + (int64_t)t * PACK_ROWS * cols;
         for (int32_t j = 0; j < cols; j++)
             for (int32_t k = 0; k < n; k++) at[k * cols + j] = from[j * p->ld + k];
@@ -76,14 +100,14 @@ static void pack_slab(void *ctx, int64_t task, int32_t thread) {
     int32_t j0 = panel * p->nr, cols = p->cols - j0 < p->nr ? p->cols - j0 : p->nr;
     int32_t width = cols <= p->nr / 2 ? p->nr / 2 : p->nr;
     int64_t step = (int64_t)p->kc * width;
-    ft_real *u = p->u + (int64_t)j0 * p->g->points * p->kc + (int64_t)k0 * width;
+    ft_real *u = p->u + (int64_t)j0 * p->g->weights * p->kc + (int64_t)k0 * width;
     ft_real turned[25 * PACK_ROWS * 64];
     if (p->transposed) transpose_taps(p, k0, n, j0, cols, turned);
     for (int32_t k = 0; k < n; k++, u += width) {
         const ft_real *w = p->transposed ? turned + k * cols : p->w + (k0 + k) * p->ld + j0;
         int64_t tap_step = p->transposed ? (int64_t)PACK_ROWS * cols : p->kc * p->ld;
-        ft_winograd_kernels_get()->weight(p->g->r, p->g->square, cols, w, tap_step, u, step);
-        for (int32_t i = 0; i < p->g->points && cols < width; i++)
+        ft_winograd_kernels_get()->weight(p->g->form, cols, w, tap_step, u, step);
+        for (int32_t i = 0; i < p->g->weights && cols < width; i++)
             memset(u + i * step + cols, 0, (size_t)(width - cols) * sizeof *u);
     }
 }
@@ -93,7 +117,6 @@ void ft_winograd_pack(ft_real *u, const ft_real *w, const ft_winograd_grid *g, i
     pack_job p = {.u = u,
                   .w = w,
                   .g = g,
-                  .taps = (g->nh - g->mh + 1) * (g->nw - g->mw + 1),
                   .kc = kc,
                   .cols = cols,
                   .nr = ft_conv_kernels_get()->nr,
@@ -191,8 +214,8 @@ static int64_t block_start(const winograd_job *job, int64_t block) {
 
 ft_winograd_tile ft_winograd_tile_at(const ft_winograd_grid *g, int64_t tile) {
     int64_t row = tile / g->cols;
-    return (ft_winograd_tile){row / g->rows, (int32_t)(row % g->rows) * g->mh,
-                              (int32_t)(tile % g->cols) * g->mw};
+    int32_t i = (int32_t)(row % g->rows), j = (int32_t)(tile % g->cols);
+    return (ft_winograd_tile){row / g->rows, g->y0 + i * g->mh, g->x0 + j * g->mw, i * g->sh, j * g->sw};
 }
 
 static void transform_block(const winograd_job *job, int64_t block, ft_real *v) {
@@ -201,15 +224,15 @@ static void transform_block(const winograd_job *job, int64_t block, ft_real *v) 
     int64_t first = block_start(job, block), n = block_start(job, block + 1) - first, step = n * p->kc + LINE;
     for (int64_t i = 0; i < n; i++) {
         ft_winograd_tile at = ft_winograd_tile_at(g, first + i);
-        ft_winograd_touch(p->src, at.image, at.y - p->top, at.x - p->left + g->nw - g->mw, g->nh, g->mw,
-                          p->src_channel, p->kc);
+        ft_winograd_touch(p->src, at.image, at.from_y - p->top, at.from_x - p->left + g->nw - g->sw, g->nh,
+                          g->sw, p->src_channel, p->kc);
     }
     for (int64_t i = 0; i < n; i++) {
         ft_winograd_tile at = ft_winograd_tile_at(g, first + i);
-        const ft_real *d[MAX_POINTS];
-        ft_winograd_point(p->src, at.image, at.y - p->top, at.x - p->left, g->nh, g->nw, p->src_channel,
-                          p->zeros, d);
-        job->winograd->data(g->r, g->square, p->kc, d, p->start, v + i * p->kc, step);
+        const ft_real *d[FT_WINOGRAD_MOST_POINTS];
+        ft_winograd_point(p->src, at.image, at.from_y - p->top, at.from_x - p->left, g->nh, g->nw,
+                          p->src_channel, p->zeros, d);
+        job->winograd->data(g->form, p->kc, d, p->start, v + i * p->kc, step);
     }
 }
 
@@ -220,15 +243,16 @@ static void finish_tile(const winograd_job *job, int64_t tile, int32_t j0, int32
     const ft_view *d = p->dst;
     ft_winograd_tile at = ft_winograd_tile_at(g, tile);
     ft_real *first = d->p + ((at.image * d->h + at.y) * d->w + at.x) * d->ld + p->dst_channel + j0;
-    ft_real *y[FT_WINOGRAD_M * FT_WINOGRAD_M];
+    ft_real *y[FT_WINOGRAD_MOST_OUTPUTS];
     for (int32_t i = 0; i < g->mh; i++)
-        for (int32_t j = 0; j < g->mw; j++)
-            y[i * g->mw + j] =
-                at.y + i < g->h && at.x + j < g->w ? first + ((int64_t)i * d->w + j) * d->ld : NULL;
+        for (int32_t j = 0; j < g->mw; j++) {
+            bool inside = at.y + i >= 0 && at.x + j >= 0 && at.y + i < g->h && at.x + j < g->w;
+            y[i * g->mw + j] = inside ? first + ((int64_t)i * d->w + j) * d->ld : NULL;
+        }
     ft_finish finish = ft_finish_at(&p->finish, j0);
     finish.moments = moments;
     finish.stream = job->stream;
-    job->winograd->output(g->r, g->square, cols, from, step, y, &finish);
+    job->winograd->output(g->form, cols, from, step, y, &finish);
 }
 
 static int32_t pixels_of(const ft_winograd_grid *g, int64_t tile) {
@@ -268,10 +292,10 @@ static void run_panel(const winograd_job *job, int64_t block, int32_t panel, con
     int32_t width = cols <= nr / 2 ? nr / 2 : nr;
     int64_t v_step = (int64_t)n * p->kc + LINE, step = (int64_t)n * width + LINE;
     ft_product t = {.rows = n, .kc = p->kc, .cols = width, .lda = p->kc, .ldc = width, .narrow = width < nr};
-    const ft_real *u = p->u + (int64_t)j0 * p->grid.points * p->kc;
+    const ft_real *u = p->u + (int64_t)j0 * p->grid.weights * p->kc;
     for (int32_t i = 0; i < p->grid.points; i++) {
         t.a = v + i * v_step;
-        t.b = u + (int64_t)i * p->kc * width;
+        t.b = u + (int64_t)ft_winograd_weight_of(&p->grid, i) * p->kc * width;
         t.c = products + i * step;
         job->conv->product(&t);
     }

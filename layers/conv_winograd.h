@@ -5,32 +5,39 @@
  * --A^T P A--> y
  *
  * For stride 1, kernels of 3x3, 5x5 and of 3, 5 or 7 along one axis; tiles of 4 outputs along every axis
- * where the kernel is longer than 1.
+ * where the kernel is longer than 1. For stride 2, 3x3 alone; tiles of 3 outputs.
  */
 #ifndef FACET_LAYERS_CONV_WINOGRAD_H
 #define FACET_LAYERS_CONV_WINOGRAD_H
 
+#include "layers/window.h"
 #include "tensor/kernels.h"
 
 #include <stdbool.h>
 
-/* Is there a transform for this kernel? */
-bool ft_winograd_supports(int32_t kh, int32_t kw);
+/* Is there a transform for this window? */
+bool ft_winograd_supports(const ft_window *win);
 
 /* Tiles along the axes of an h x w output, and what one looks like. */
 typedef struct ft_winograd_grid {
-    int32_t r;          /* taps along a transformed axis */
-    bool square;        /* both axes are transformed */
+    ft_winograd_form form;
+    int32_t taps;
     int32_t nh, nw;     /* inputs of a tile */
     int32_t mh, mw;     /* outputs of a tile */
-    int32_t points;     /* nh * nw */
+    int32_t sh, sw;     /* inputs from a tile to the next */
+    int32_t points;     /* of a tile */
+    int32_t weights;    /* matrices of transformed weights */
     int32_t h, w;       /* outputs */
+    int32_t y0, x0;     /* of the first tile: 0, or before the image */
     int32_t rows, cols; /* tiles in an image */
     int64_t tiles;      /* in all images */
     int64_t planned;    /* in as many images as memory was sized for */
 } ft_winograd_grid;
-ft_winograd_grid ft_winograd_grid_make(int32_t kh, int32_t kw, int32_t n, int32_t planned_n, int32_t h,
-                                       int32_t w);
+/* to_input: the input gradient, whose outputs are the convolution's inputs. geo: of the convolution. */
+ft_winograd_grid ft_winograd_grid_make(const ft_window *win, const ft_geometry *geo, bool to_input, int32_t n,
+                                       int32_t planned_n, int32_t h, int32_t w);
+/* Which of them a point is multiplied by. */
+int32_t ft_winograd_weight_of(const ft_winograd_grid *g, int32_t point);
 
 /* U = G w G^T for every pair of channels, as ft_winograd_run wants it: w is [kh*kw][rows][ld]. Forward: kc =
  * rows, cols of ld. transposed, for the input gradient: the taps are reversed, kc = columns, cols = rows. */
@@ -39,7 +46,7 @@ void ft_winograd_pack(ft_real *u, const ft_real *w, const ft_winograd_grid *g, i
 size_t ft_winograd_packed_size(const ft_winograd_grid *g, int32_t kc, int32_t cols);
 
 /* dst(y, x)[dst_channel + j] = sum over taps and k < kc of src(y - top + i, x - left + j)[src_channel + k]
- * w[i][j][k][.]; then finish. */
+ * w[i][j][k][.]; then finish. With strides, tile (i, j) reads src from (i*sh - top, j*sw - left) on. */
 typedef struct ft_winograd_pass {
     const ft_view *src, *dst;
     ft_winograd_grid grid; /* of dst, for its n */
@@ -57,8 +64,8 @@ void ft_winograd_run(const ft_winograd_pass *p);
 size_t ft_winograd_scratch(const ft_winograd_grid *g, int32_t kc, int32_t cols, int32_t lanes);
 int64_t ft_winograd_chunks(const ft_winograd_grid *g); /* of moments */
 
-/* dw[tap][i][j] = beta*dw + sum over pixels of x(y - top + ky, x - left + kx)[x_channel + i] dy(y,
- * x)[dy_channel + j]; dw is [kh*kw][rows][ldw]. */
+/* dw[tap][i][j] = beta*dw + sum over pixels of x(s*y - top + ky, s*x - left + kx)[x_channel + i] dy(y,
+ * x)[dy_channel + j], s being the stride; dw is [kh*kw][rows][ldw]. */
 typedef struct ft_winograd_wgrad {
     const ft_view *x, *dy;
     ft_winograd_grid grid; /* of dy, for its n */
@@ -75,10 +82,10 @@ typedef struct ft_winograd_wgrad {
 void ft_winograd_wgrad_run(const ft_winograd_wgrad *p);
 size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes);
 
-/* Where a tile's outputs begin. */
+/* Where a tile's outputs begin, and its inputs without padding. */
 typedef struct ft_winograd_tile {
     int64_t image;
-    int32_t y, x;
+    int32_t y, x, from_y, from_x;
 } ft_winograd_tile;
 ft_winograd_tile ft_winograd_tile_at(const ft_winograd_grid *g, int64_t tile);
 

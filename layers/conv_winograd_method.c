@@ -1,7 +1,7 @@
 /* Convolution by Winograd, as a method (conv_method.h): the passes of conv_winograd.h set up for one group.
  *
  * The input gradient is the same correlation of dy with the reversed kernel, channels exchanged, behind
- * kernel - 1 - padding rows of zeros.
+ * kernel - 1 - padding rows of zeros. In steps of 2 it makes two outputs from each of dy and the one before.
  */
 #include "layers/conv_method.h"
 #include "layers/conv_winograd.h"
@@ -9,10 +9,10 @@
 #include <string.h>
 
 static ft_winograd_grid output_grid(const ft_conv_group *g, int32_t n) {
-    return ft_winograd_grid_make(g->args->win.kh, g->args->win.kw, n, g->x.n, g->geo.oh, g->geo.ow);
+    return ft_winograd_grid_make(&g->args->win, &g->geo, false, n, g->x.n, g->geo.oh, g->geo.ow);
 }
 static ft_winograd_grid input_grid(const ft_conv_group *g, int32_t n) {
-    return ft_winograd_grid_make(g->args->win.kh, g->args->win.kw, n, g->x.n, g->x.h, g->x.w);
+    return ft_winograd_grid_make(&g->args->win, &g->geo, true, n, g->x.n, g->x.h, g->x.w);
 }
 
 static size_t prepared_size(const ft_conv_group *g) {
@@ -87,11 +87,12 @@ static void forward(const ft_conv_group *g, const ft_view *x, const ft_epilogue 
 
 static void input_gradient(const ft_conv_group *g, const ft_view *dy, const ft_view *dx, ft_real beta) {
     ft_real *u = clear_zeros(g);
+    bool strided = g->args->win.sh > 1; /* then the grid begins where the padding does */
     ft_winograd_pass p = {.src = dy,
                           .dst = dx,
                           .grid = input_grid(g, dx->n),
-                          .top = g->args->win.kh - 1 - g->geo.top,
-                          .left = g->args->win.kw - 1 - g->geo.left,
+                          .top = strided ? 1 : g->args->win.kh - 1 - g->geo.top,
+                          .left = strided ? 1 : g->args->win.kw - 1 - g->geo.left,
                           .src_channel = g->y_channel,
                           .kc = g->cout,
                           .dst_channel = g->x_channel,

@@ -27,7 +27,6 @@ enum {
     MIN_CHANNELS = 32, /* of a group, along each side */
     PANEL = 32,
     ROWS_CHUNK = 4, /* rows of weights that a task transforms back */
-    MAX_POINTS = 64,
     LINE = 16 /* elements between the points of a tile, so that they do not all fall into one cache set */
 };
 
@@ -53,7 +52,8 @@ static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32
             c.col_groups = (int32_t)ft_ceil_div(cols, c.cols);
         }
     }
-    int64_t tiles = ft_ceil_div(g->planned, splits), blocks = ft_ceil_div(tiles, g->square ? MAX_TILES : MAX_LINE_TILES);
+    int64_t tiles = ft_ceil_div(g->planned, splits),
+            blocks = ft_ceil_div(tiles, ft_winograd_is_square(g->form) ? MAX_TILES : MAX_LINE_TILES);
     c.tiles = (int32_t)ft_ceil_div(tiles, blocks > 0 ? blocks : 1);
     return c;
 }
@@ -64,7 +64,7 @@ static int64_t block_size(const ft_winograd_grid *g, const cut *c) {
 
 size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes) {
     cut c = make_cut(g, rows, cols, lanes);
-    return (size_t)((int64_t)c.splits * g->points * rows * cols + lanes * block_size(g, &c));
+    return (size_t)((int64_t)c.splits * g->weights * rows * cols + lanes * block_size(g, &c));
 }
 
 typedef struct wgrad_job {
@@ -72,7 +72,7 @@ typedef struct wgrad_job {
     const ft_conv_kernels *conv;
     const ft_winograd_kernels *winograd;
     cut cut;
-    int64_t weights; /* elements of one point's dU */
+    int64_t weights; /* elements of one of dU's matrices */
     ft_real *u, *blocks;
 } wgrad_job;
 
@@ -86,7 +86,7 @@ typedef struct group {
 static void touch_tile(const ft_winograd_wgrad *p, const group *r, int64_t tile) {
     const ft_winograd_grid *g = &p->grid;
     ft_winograd_tile t = ft_winograd_tile_at(g, tile);
-    ft_winograd_touch(p->x, t.image, t.y - p->top, t.x - p->left + g->nw - g->mw, g->nh, g->mw,
+    ft_winograd_touch(p->x, t.image, t.from_y - p->top, t.from_x - p->left + g->nw - g->sw, g->nh, g->sw,
                       p->x_channel + r->row0, r->rows);
     ft_winograd_touch(p->dy, t.image, t.y, t.x, g->mh, g->mw, p->dy_channel + r->col0, r->cols);
 }
@@ -95,27 +95,37 @@ static void transform_tile(const wgrad_job *job, const group *r, int64_t tile, i
     const ft_winograd_wgrad *p = job->p;
     const ft_winograd_grid *g = &p->grid;
     ft_winograd_tile t = ft_winograd_tile_at(g, tile);
-    const ft_real *at[MAX_POINTS];
-    ft_winograd_point(p->x, t.image, t.y - p->top, t.x - p->left, g->nh, g->nw, p->x_channel + r->row0,
-                      p->zeros, at);
+    const ft_real *at[FT_WINOGRAD_MOST_POINTS];
+    ft_winograd_point(p->x, t.image, t.from_y - p->top, t.from_x - p->left, g->nh, g->nw,
+                      p->x_channel + r->row0, p->zeros, at);
     ft_winograd_start start;
     if (p->start)
         start = (ft_winograd_start){p->zeros, p->start->scale + r->row0, p->start->shift + r->row0,
                                     p->start->relu};
-    job->winograd->data(g->r, g->square, r->rows, at, p->start ? &start : NULL, r->v + (int64_t)i * r->rows,
+    job->winograd->data(g->form, r->rows, at, p->start ? &start : NULL, r->v + (int64_t)i * r->rows,
                         r->v_step);
     ft_winograd_point(p->dy, t.image, t.y, t.x, g->mh, g->mw, p->dy_channel + r->col0, p->zeros, at);
-    job->winograd->output_gradient(g->r, g->square, r->cols, at, r->y + (int64_t)i * r->cols, r->y_step);
+    job->winograd->output_gradient(g->form, r->cols, at, r->y + (int64_t)i * r->cols, r->y_step);
 }
 
-/* dU of the group += V^T Y over n tiles, point by point. */
+/* V and Y of the points whose products make up one of dU's matrices; returns how many. */
+static int32_t list_runs(const ft_winograd_grid *g, const group *r, int32_t n, int32_t matrix,
+                         ft_wgrad_run *runs) {
+    int32_t n_runs = 0;
+    for (int32_t point = 0; point < g->points; point++)
+        if (ft_winograd_weight_of(g, point) == matrix)
+            runs[n_runs++] = (ft_wgrad_run){r->v + point * r->v_step, r->y + point * r->y_step, n};
+    return n_runs;
+}
+
+/* dU of the group += V^T Y over n tiles, matrix by matrix. */
 static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_real *u, bool accumulate) {
     const ft_winograd_wgrad *p = job->p;
     int32_t row_tiles = (int32_t)ft_ceil_div(r->rows, job->conv->mr);
-    for (int32_t point = 0; point < p->grid.points; point++, u += job->weights) {
-        const ft_wgrad_run run = {r->v + point * r->v_step, r->y + point * r->y_step, n};
-        ft_wgrad_tile t = {.runs = &run,
-                           .n_runs = 1,
+    for (int32_t matrix = 0; matrix < p->grid.weights; matrix++, u += job->weights) {
+        ft_wgrad_run runs[FT_WINOGRAD_MOST_POINTS];
+        ft_wgrad_tile t = {.runs = runs,
+                           .n_runs = list_runs(&p->grid, r, n, matrix, runs),
                            .x_step = r->rows,
                            .dy_step = r->cols,
                            .ldw = p->cols,
@@ -157,7 +167,7 @@ static void run_task(void *ctx, int64_t task, int32_t thread) {
         int32_t n = (int32_t)(end - tile < c->tiles ? end - tile : c->tiles);
         for (int32_t i = 0; i < n; i++) touch_tile(p, &r, tile + i);
         for (int32_t i = 0; i < n; i++) transform_tile(job, &r, tile + i, i);
-        add_products(job, &r, n, job->u + split * g->points * job->weights, tile > first);
+        add_products(job, &r, n, job->u + split * g->weights * job->weights, tile > first);
     }
 }
 
@@ -169,13 +179,13 @@ static void transform_back(void *ctx, int64_t chunk, int32_t thread) {
     int64_t end = (chunk + 1) * ROWS_CHUNK < p->rows ? (chunk + 1) * ROWS_CHUNK : p->rows;
     int64_t first = chunk * ROWS_CHUNK * p->cols, n = end * p->cols - first;
     for (int32_t split = 1; split < job->cut.splits; split++)
-        for (int32_t point = 0; point < g->points; point++) {
-            ft_real *sum = job->u + point * job->weights + first;
-            const ft_real *part = sum + split * g->points * job->weights;
+        for (int32_t matrix = 0; matrix < g->weights; matrix++) {
+            ft_real *sum = job->u + matrix * job->weights + first;
+            const ft_real *part = sum + split * g->weights * job->weights;
             ft_row_kernels_get()->add(1, (int32_t)n, 1, part, n, sum, n, 1);
         }
     for (int64_t i = chunk * ROWS_CHUNK; i < end; i++)
-        job->winograd->weight_gradient(g->r, g->square, p->cols, job->u + i * p->cols, job->weights,
+        job->winograd->weight_gradient(g->form, p->cols, job->u + i * p->cols, job->weights,
                                        p->dw + i * p->ldw, p->rows * p->ldw, p->beta);
 }
 
@@ -187,7 +197,7 @@ void ft_winograd_wgrad_run(const ft_winograd_wgrad *p) {
                      .cut = make_cut(g, p->rows, p->cols, p->lanes),
                      .weights = (int64_t)p->rows * p->cols,
                      .u = p->scratch};
-    job.blocks = job.u + job.cut.splits * g->points * job.weights;
+    job.blocks = job.u + job.cut.splits * g->weights * job.weights;
     int64_t tasks = (int64_t)job.cut.splits * job.cut.row_groups * job.cut.col_groups;
     ft_par_for_lanes(tasks, p->lanes, run_task, &job);
     ft_par_for(ft_ceil_div(p->rows, ROWS_CHUNK), transform_back, &job);

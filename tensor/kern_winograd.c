@@ -1,4 +1,5 @@
-/* Winograd's transforms F(4, 3), F(4, 5) and F(4, 7) by channel, in one and two dimensions.
+/* Winograd's transforms by channel, in one and two dimensions: F(4, 3), F(4, 5) and F(4, 7); F(3, 2) for
+ * strides.
  *
  * Interpolation at the points p_i and at infinity (Cook and Toom; Blahut, "Fast Algorithms for Digital Signal
  * Processing", chapter 5):
@@ -9,10 +10,14 @@
  * The points are 0 and pairs +-p, chosen for the least sum of |A|^2 |B|^2 |G|^2, which is the growth of
  * rounding errors, among fractions that a float holds exactly. The two rows of a pair are an even part plus
  * and minus an odd part. Order of the points: 0, +p, -p for each pair, infinity.
+ *
+ * In steps of 2 an output takes the outer two of three taps from even inputs and the middle one from an odd
+ * input: F(3, 2) at 0, 1, -1 and infinity, and three products more.
  */
 #include "tensor/kern_vector.h"
 
-enum { M = FT_WINOGRAD_M, MAX_R = 7, MAX_N = M + MAX_R - 1, MAX_SQUARE = 8, MAX_PAIRS = 4 };
+enum { M = 4, MAX_R = 7, MAX_N = M + MAX_R - 1, MAX_SQUARE = 8, MAX_PAIRS = 4 };
+typedef ft_winograd_form form;
 
 static const double points_3[] = {1.5, 0.625}, points_5[] = {1, 2, 0.5},
                     points_7[] = {1.25, 0.8125, 2.5, 0.40625};
@@ -54,10 +59,10 @@ INLINE vec even_sum(const double *c, const int n, const vec *x) {
     return s;
 }
 
-/* ---- along one axis ---- */
+/* ---- along one axis, in steps of 1 ---- */
 
 /* B^T: for a pair x Q(x^2) (x +- p), Q being the even product without it. */
-INLINE void data_axis(const int r, vec *o, const vec *d) {
+INLINE void whole_data(const int r, vec *o, const vec *d) {
     const int pairs = pairs_of(r);
     double c[MAX_PAIRS + 1];
     UNROLL for (int i = 0; i < pairs; i++) {
@@ -71,7 +76,7 @@ INLINE void data_axis(const int r, vec *o, const vec *d) {
     o[2 * pairs + 1] = even_sum(c, pairs + 1, d + 1);
 }
 
-INLINE void output_axis(const int r, vec *o, const vec *v) {
+INLINE void whole_output(const int r, vec *o, const vec *v) {
     const int pairs = pairs_of(r);
     vec sum0 = v[0], sum1, sum2, sum3 = v[2 * pairs + 1];
     UNROLL for (int i = 0; i < pairs; i++) {
@@ -93,7 +98,7 @@ INLINE void output_axis(const int r, vec *o, const vec *v) {
     o[3] = sum3;
 }
 
-INLINE void output_gradient_axis(const int r, vec *o, const vec *y) {
+INLINE void whole_output_gradient(const int r, vec *o, const vec *y) {
     const int pairs = pairs_of(r);
     o[0] = y[0];
     UNROLL for (int i = 0; i < pairs; i++) {
@@ -114,7 +119,7 @@ INLINE void weight_row(const int r, const int pair, double *g) {
     }
 }
 
-INLINE void weight_axis(const int r, vec *o, const vec *w) {
+INLINE void whole_weight(const int r, vec *o, const vec *w) {
     const int pairs = pairs_of(r);
     double g[MAX_R];
     o[0] = times(1 / denominator(r, -1), w[0]);
@@ -133,7 +138,7 @@ INLINE void weight_axis(const int r, vec *o, const vec *w) {
     o[2 * pairs + 1] = w[r - 1];
 }
 
-INLINE void weight_gradient_axis(const int r, vec *o, const vec *u) {
+INLINE void whole_weight_gradient(const int r, vec *o, const vec *u) {
     const int pairs = pairs_of(r);
     double g[MAX_R];
     UNROLL for (int k = 0; k < r; k++) o[k] = (vec){0};
@@ -146,6 +151,103 @@ INLINE void weight_gradient_axis(const int r, vec *o, const vec *u) {
     o[r - 1] += u[2 * pairs + 1];
 }
 
+/* ---- in steps of 2: o, v and u have the points 0, 1, -1, infinity of the even part before the odd part's
+ * ---- */
+
+INLINE void even_data(vec *o, vec d0, vec d1, vec d2, vec d3) {
+    o[0] = d2 - d0;
+    o[1] = d1 + d2;
+    o[2] = d2 - d1;
+    o[3] = d3 - d1;
+}
+
+INLINE void strided_data(vec *o, const vec *d) {
+    even_data(o, d[0], d[2], d[4], d[6]);
+    UNROLL for (int i = 0; i < 3; i++) o[4 + i] = d[1 + 2 * i];
+}
+
+INLINE void strided_back_data(vec *o, const vec *d) {
+    even_data(o, d[0], d[1], d[2], d[3]);
+    UNROLL for (int i = 0; i < 3; i++) o[4 + i] = d[1 + i];
+}
+
+INLINE void even_output(const vec *v, vec *y0, vec *y1, vec *y2) {
+    vec sum = v[1] + v[2];
+    *y0 = v[0] + sum;
+    *y1 = v[1] - v[2];
+    *y2 = sum + v[3];
+}
+
+INLINE void strided_output(vec *o, const vec *v) {
+    even_output(v, o, o + 1, o + 2);
+    UNROLL for (int i = 0; i < 3; i++) o[i] += v[4 + i];
+}
+
+INLINE void strided_back_output(vec *o, const vec *v) {
+    even_output(v, o, o + 2, o + 4);
+    UNROLL for (int i = 0; i < 3; i++) o[1 + 2 * i] = v[4 + i];
+}
+
+INLINE void strided_output_gradient(vec *o, const vec *y) {
+    vec outer = y[0] + y[2];
+    o[0] = y[0];
+    o[1] = outer + y[1];
+    o[2] = outer - y[1];
+    o[3] = y[2];
+    UNROLL for (int i = 0; i < 3; i++) o[4 + i] = y[i];
+}
+
+INLINE void strided_weight(vec *o, const vec *w) {
+    o[0] = -w[0];
+    o[1] = times(0.5, w[0] + w[2]);
+    o[2] = times(0.5, w[0] - w[2]);
+    o[3] = w[2];
+    o[4] = w[1];
+}
+
+INLINE void strided_weight_gradient(vec *o, const vec *u) {
+    o[0] = times(0.5, u[1] + u[2]) - u[0];
+    o[1] = u[4];
+    o[2] = times(0.5, u[1] - u[2]) + u[3];
+}
+
+/* ---- along one axis of a form ---- */
+
+INLINE void data_axis(const form shape, vec *o, const vec *d) {
+    if (shape == FT_WINOGRAD_STRIDED)
+        strided_data(o, d);
+    else if (shape == FT_WINOGRAD_STRIDED_BACK)
+        strided_back_data(o, d);
+    else
+        whole_data(ft_winograd_taps(shape), o, d);
+}
+INLINE void output_axis(const form shape, vec *o, const vec *v) {
+    if (shape == FT_WINOGRAD_STRIDED)
+        strided_output(o, v);
+    else if (shape == FT_WINOGRAD_STRIDED_BACK)
+        strided_back_output(o, v);
+    else
+        whole_output(ft_winograd_taps(shape), o, v);
+}
+INLINE void output_gradient_axis(const form shape, vec *o, const vec *y) {
+    if (shape == FT_WINOGRAD_STRIDED)
+        strided_output_gradient(o, y);
+    else
+        whole_output_gradient(ft_winograd_taps(shape), o, y);
+}
+INLINE void weight_axis(const form shape, vec *o, const vec *w) {
+    if (shape >= FT_WINOGRAD_STRIDED)
+        strided_weight(o, w);
+    else
+        whole_weight(ft_winograd_taps(shape), o, w);
+}
+INLINE void weight_gradient_axis(const form shape, vec *o, const vec *u) {
+    if (shape == FT_WINOGRAD_STRIDED)
+        strided_weight_gradient(o, u);
+    else
+        whole_weight_gradient(ft_winograd_taps(shape), o, u);
+}
+
 /* ---- one vector of channels, from column k on, n of them ---- */
 
 /* A tile of `from` values along each axis becomes one of `to`; a square one goes down its columns, then along
@@ -153,19 +255,19 @@ INLINE void weight_gradient_axis(const int r, vec *o, const vec *u) {
 #define TRANSFORM(axis, from, to, LOAD, STORE)                                   \
     do {                                                                         \
         vec x[MAX_N], o[MAX_N], t[MAX_SQUARE * MAX_SQUARE];                      \
-        if (!square) {                                                           \
+        if (!ft_winograd_is_square(shape)) {                                     \
             UNROLL for (int i = 0; i < (from); i++) x[i] = LOAD(i);              \
-            axis(r, o, x);                                                       \
+            axis(shape, o, x);                                                   \
             UNROLL for (int i = 0; i < (to); i++) STORE(i, o[i]);                \
             break;                                                               \
         }                                                                        \
         UNROLL for (int j = 0; j < (from); j++) {                                \
             UNROLL for (int i = 0; i < (from); i++) x[i] = LOAD(i * (from) + j); \
-            axis(r, o, x);                                                       \
+            axis(shape, o, x);                                                   \
             UNROLL for (int i = 0; i < (to); i++) t[i * (from) + j] = o[i];      \
         }                                                                        \
         UNROLL for (int i = 0; i < (to); i++) {                                  \
-            axis(r, o, t + i * (from));                                          \
+            axis(shape, o, t + i * (from));                                      \
             UNROLL for (int j = 0; j < (to); j++) STORE(i *(to) + j, o[j]);      \
         }                                                                        \
     } while (0)
@@ -189,18 +291,18 @@ INLINE vec started(const ft_winograd_start *s, const ft_real *d, vec scale, vec 
     return s->relu ? rectified(v) : v;
 }
 
-INLINE void data_vector(const int r, const bool square, const ft_real *const *d,
-                        const ft_winograd_start *start, ft_real *v, int64_t step, int32_t k, int n) {
+INLINE void data_vector(const form shape, const ft_real *const *d, const ft_winograd_start *start, ft_real *v,
+                        int64_t step, int32_t k, int n) {
     ft_real *at = hidden(v + k);
     if (!start) {
 #define LOAD(i) load_n(d[i] + k, n)
-        TRANSFORM(data_axis, M + r - 1, M + r - 1, LOAD, STORE_TILE);
+        TRANSFORM(data_axis, ft_winograd_inputs(shape), ft_winograd_points(shape), LOAD, STORE_TILE);
 #undef LOAD
         return;
     }
     vec scale = load_n(start->scale + k, n), shift = load_n(start->shift + k, n);
 #define LOAD(i) started(start, d[i], scale, shift, k, n)
-    TRANSFORM(data_axis, M + r - 1, M + r - 1, LOAD, STORE_TILE);
+    TRANSFORM(data_axis, ft_winograd_inputs(shape), ft_winograd_points(shape), LOAD, STORE_TILE);
 #undef LOAD
 }
 
@@ -215,7 +317,7 @@ INLINE vec finished(const ft_finish *f, const ft_real *y, vec v, vec scale, vec 
  * all pixels are there. */
 enum finishing { NOTHING, MOMENTS, ANYTHING };
 
-INLINE void output_vector(const int r, const bool square, const ft_real *v, int64_t step, ft_real *const *y,
+INLINE void output_vector(const form shape, const ft_real *v, int64_t step, ft_real *const *y,
                           const enum finishing what, const ft_finish *f, int32_t k, int n) {
     const ft_real *at = hidden(v + k);
     ft_moment_sums *m = what == NOTHING ? NULL : f->moments;
@@ -237,31 +339,31 @@ INLINE void output_vector(const int r, const bool square, const ft_real *v, int6
         sum += out - pivot;                                                      \
         squares += (out - pivot) * (out - pivot);                                \
     } while (0)
-    TRANSFORM(output_axis, M + r - 1, M, LOAD_TILE, STORE);
+    TRANSFORM(output_axis, ft_winograd_points(shape), ft_winograd_outputs(shape), LOAD_TILE, STORE);
 #undef STORE
     if (!m) return;
     store_n(m->sum + k, load_n(m->sum + k, n) + sum, n);
     store_n(m->squares + k, load_n(m->squares + k, n) + squares, n);
 }
 
-INLINE void output_gradient_vector(const int r, const bool square, const ft_real *const *dy, ft_real *v,
-                                   int64_t step, int32_t k, int n) {
+INLINE void output_gradient_vector(const form shape, const ft_real *const *dy, ft_real *v, int64_t step,
+                                   int32_t k, int n) {
     ft_real *at = hidden(v + k);
 #define LOAD(i) load_n(dy[i] + k, n)
-    TRANSFORM(output_gradient_axis, M, M + r - 1, LOAD, STORE_TILE);
+    TRANSFORM(output_gradient_axis, ft_winograd_outputs(shape), ft_winograd_points(shape), LOAD, STORE_TILE);
 #undef LOAD
 }
 
-INLINE void weight_vector(const int r, const bool square, const ft_real *w, int64_t tap_step, ft_real *v,
-                          int64_t step, int32_t k, int n) {
+INLINE void weight_vector(const form shape, const ft_real *w, int64_t tap_step, ft_real *v, int64_t step,
+                          int32_t k, int n) {
     ft_real *at = hidden(v + k);
 #define LOAD(i) load_n(w + (i)*tap_step + k, n)
-    TRANSFORM(weight_axis, r, M + r - 1, LOAD, STORE_TILE);
+    TRANSFORM(weight_axis, ft_winograd_taps(shape), ft_winograd_weights(shape), LOAD, STORE_TILE);
 #undef LOAD
 }
 
-INLINE void weight_gradient_vector(const int r, const bool square, const ft_real *v, int64_t step,
-                                   ft_real *dw, int64_t tap_step, ft_real beta, int32_t k, int n) {
+INLINE void weight_gradient_vector(const form shape, const ft_real *v, int64_t step, ft_real *dw,
+                                   int64_t tap_step, ft_real beta, int32_t k, int n) {
     const ft_real *at = hidden(v + k);
 #define STORE(i, value)                      \
     do {                                     \
@@ -270,62 +372,72 @@ INLINE void weight_gradient_vector(const int r, const bool square, const ft_real
         if (beta != 0) sum += load_n(to, n); \
         store_n(to, sum, n);                 \
     } while (0)
-    TRANSFORM(weight_gradient_axis, M + r - 1, r, LOAD_TILE, STORE);
+    TRANSFORM(weight_gradient_axis, ft_winograd_weights(shape), ft_winograd_taps(shape), LOAD_TILE, STORE);
 #undef STORE
 }
 
-/* ---- all channels: one instance for every shape, whole vectors first ---- */
+/* ---- all channels: one instance for every form, whole vectors first ---- */
 
-#define EACH_VECTOR(r, square, call, ...)                                          \
-    do {                                                                           \
-        int32_t k_ = 0;                                                            \
-        for (; k_ + VLEN <= c; k_ += VLEN) call(r, square, __VA_ARGS__, k_, VLEN); \
-        if (k_ < c) call(r, square, __VA_ARGS__, k_, c - k_);                      \
+#define EACH_VECTOR(shape, call, ...)                                          \
+    do {                                                                       \
+        int32_t k_ = 0;                                                        \
+        for (; k_ + VLEN <= c; k_ += VLEN) call(shape, __VA_ARGS__, k_, VLEN); \
+        if (k_ < c) call(shape, __VA_ARGS__, k_, c - k_);                      \
     } while (0)
-#define EACH_SHAPE(call, ...)                         \
-    do {                                              \
-        if (r == 3 && square)                         \
-            EACH_VECTOR(3, true, call, __VA_ARGS__);  \
-        else if (r == 3)                              \
-            EACH_VECTOR(3, false, call, __VA_ARGS__); \
-        else if (r == 5 && square)                    \
-            EACH_VECTOR(5, true, call, __VA_ARGS__);  \
-        else if (r == 5)                              \
-            EACH_VECTOR(5, false, call, __VA_ARGS__); \
-        else                                          \
-            EACH_VECTOR(7, false, call, __VA_ARGS__); \
-    } while (0)
+#define FORM_CASE(shape, call, ...)            \
+    case shape:                                \
+        EACH_VECTOR(shape, call, __VA_ARGS__); \
+        break
+#define FORWARD_CASES(call, ...)                        \
+    FORM_CASE(FT_WINOGRAD_LINE_3, call, __VA_ARGS__);   \
+    FORM_CASE(FT_WINOGRAD_LINE_5, call, __VA_ARGS__);   \
+    FORM_CASE(FT_WINOGRAD_LINE_7, call, __VA_ARGS__);   \
+    FORM_CASE(FT_WINOGRAD_SQUARE_3, call, __VA_ARGS__); \
+    FORM_CASE(FT_WINOGRAD_SQUARE_5, call, __VA_ARGS__); \
+    FORM_CASE(FT_WINOGRAD_STRIDED, call, __VA_ARGS__)
+#define EACH_FORM(call, ...)                                    \
+    switch (shape) {                                            \
+        FORWARD_CASES(call, __VA_ARGS__);                       \
+        FORM_CASE(FT_WINOGRAD_STRIDED_BACK, call, __VA_ARGS__); \
+    default:                                                    \
+        break;                                                  \
+    }
+#define EACH_FORWARD_FORM(call, ...)      \
+    switch (shape) {                      \
+        FORWARD_CASES(call, __VA_ARGS__); \
+    default:                              \
+        break;                            \
+    }
 
-static void data(int32_t r, bool square, int32_t c, const ft_real *const *d, const ft_winograd_start *start,
-                 ft_real *v, int64_t step) {
+static void data(form shape, int32_t c, const ft_real *const *d, const ft_winograd_start *start, ft_real *v,
+                 int64_t step) {
     if (start)
-        EACH_SHAPE(data_vector, d, start, v, step);
+        EACH_FORM(data_vector, d, start, v, step)
     else
-        EACH_SHAPE(data_vector, d, NULL, v, step);
+        EACH_FORM(data_vector, d, NULL, v, step)
 }
-static void output(int32_t r, bool square, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
+static void output(form shape, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
                    const ft_finish *f) {
+    int32_t n = ft_winograd_outputs(shape);
     bool plain = !f->accumulate && !f->scale && !f->shift && !f->relu;
-    for (int i = 0; plain && i < (square ? M * M : M); i++) plain = y[i] != NULL;
+    for (int i = 0; plain && i < (ft_winograd_is_square(shape) ? n * n : n); i++) plain = y[i] != NULL;
     if (plain && f->moments)
-        EACH_SHAPE(output_vector, p, step, y, MOMENTS, f);
+        EACH_FORM(output_vector, p, step, y, MOMENTS, f)
     else if (plain)
-        EACH_SHAPE(output_vector, p, step, y, NOTHING, f);
+        EACH_FORM(output_vector, p, step, y, NOTHING, f)
     else
-        EACH_SHAPE(output_vector, p, step, y, ANYTHING, f);
+        EACH_FORM(output_vector, p, step, y, ANYTHING, f)
     end_finish(f);
 }
-static void output_gradient(int32_t r, bool square, int32_t c, const ft_real *const *dy, ft_real *v,
-                            int64_t step) {
-    EACH_SHAPE(output_gradient_vector, dy, v, step);
+static void output_gradient(form shape, int32_t c, const ft_real *const *dy, ft_real *v, int64_t step) {
+    EACH_FORWARD_FORM(output_gradient_vector, dy, v, step)
 }
-static void weight(int32_t r, bool square, int32_t c, const ft_real *w, int64_t tap_step, ft_real *u,
-                   int64_t step) {
-    EACH_SHAPE(weight_vector, w, tap_step, u, step);
+static void weight(form shape, int32_t c, const ft_real *w, int64_t tap_step, ft_real *u, int64_t step) {
+    EACH_FORM(weight_vector, w, tap_step, u, step)
 }
-static void weight_gradient(int32_t r, bool square, int32_t c, const ft_real *u, int64_t step, ft_real *dw,
+static void weight_gradient(form shape, int32_t c, const ft_real *u, int64_t step, ft_real *dw,
                             int64_t tap_step, ft_real beta) {
-    EACH_SHAPE(weight_gradient_vector, u, step, dw, tap_step, beta);
+    EACH_FORWARD_FORM(weight_gradient_vector, u, step, dw, tap_step, beta)
 }
 
 const ft_winograd_kernels FT_KERN_TABLE(winograd) = {

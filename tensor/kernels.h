@@ -106,26 +106,61 @@ typedef struct ft_winograd_start {
     bool relu;
 } ft_winograd_start;
 
-/* F(m, r) along one axis makes m = 4 outputs of r taps from n = m + r - 1 inputs by n multiplications:
- * y = A^T [(G w) . (B^T d)]. Square: along both axes, A^T [(G w G^T) . (B^T d B)] A with n * n points. Here r
- * is 3, 5 or 7 (7 not square). Everything goes channel by channel; a transformed tile has its points `step`
- * elements apart, in row-major order. */
-enum { FT_WINOGRAD_M = 4 };
+/* F(m, r) along one axis makes m outputs of r taps from n = m + r - 1 inputs by n multiplications:
+ * y = A^T [(G w) . (B^T d)]. Square: along both axes, A^T [(G w G^T) . (B^T d B)] A with n * n points. */
+typedef enum ft_winograd_form {
+    FT_WINOGRAD_LINE_3, /* F(4, r) along one axis */
+    FT_WINOGRAD_LINE_5,
+    FT_WINOGRAD_LINE_7,
+    FT_WINOGRAD_SQUARE_3, /* along both */
+    FT_WINOGRAD_SQUARE_5,
+    FT_WINOGRAD_STRIDED, /* 3x3 in steps of 2, along both axes F(3, 2) on the even inputs, F(3, 1) on the odd
+                          */
+    FT_WINOGRAD_STRIDED_BACK, /* its input gradient, which makes even and odd outputs from the same inputs */
+    FT_WINOGRAD_FORMS
+} ft_winograd_form;
+
+/* What a form has along an axis that it transforms. Strided ones have points with the same transformed
+ * weight: the points from weights - 1 on all share the last. */
+enum { FT_WINOGRAD_MOST_POINTS = 64, FT_WINOGRAD_MOST_OUTPUTS = 36 }; /* along both axes */
+static inline bool ft_winograd_is_square(ft_winograd_form f) {
+    return f >= FT_WINOGRAD_SQUARE_3;
+}
+static inline int32_t ft_winograd_taps(ft_winograd_form f) {
+    if (f == FT_WINOGRAD_LINE_5 || f == FT_WINOGRAD_SQUARE_5) return 5;
+    return f == FT_WINOGRAD_LINE_7 ? 7 : 3;
+}
+static inline int32_t ft_winograd_points(ft_winograd_form f) {
+    return f >= FT_WINOGRAD_STRIDED ? 7 : ft_winograd_taps(f) + 3;
+}
+static inline int32_t ft_winograd_inputs(ft_winograd_form f) {
+    return f == FT_WINOGRAD_STRIDED_BACK ? 4 : ft_winograd_points(f);
+}
+static inline int32_t ft_winograd_outputs(ft_winograd_form f) {
+    return f == FT_WINOGRAD_STRIDED ? 3 : f == FT_WINOGRAD_STRIDED_BACK ? 6 : 4;
+}
+static inline int32_t ft_winograd_weights(ft_winograd_form f) {
+    return f >= FT_WINOGRAD_STRIDED ? 5 : ft_winograd_points(f);
+}
+
+/* Everything goes channel by channel; a transformed tile has its points, transformed weights their kernels,
+ * `step` elements apart, in row-major order. */
 typedef struct ft_winograd_kernels {
-    /* v = B^T d B of n (n * n) inputs. start (may be NULL) is done to them first. */
-    void (*data)(int32_t r, bool square, int32_t c, const ft_real *const *d, const ft_winograd_start *start,
+    /* v = B^T d B of the inputs. start (may be NULL) is done to them first. */
+    void (*data)(ft_winograd_form form, int32_t c, const ft_real *const *d, const ft_winograd_start *start,
                  ft_real *v, int64_t step);
-    /* y = finish(A^T p A) of m (m * m) outputs; a NULL y is outside the image, which the first never is. */
-    void (*output)(int32_t r, bool square, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
+    /* y = finish(A^T p A), the outputs; a NULL y is outside the image. Where there are moments the first is
+     * not. */
+    void (*output)(ft_winograd_form form, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
                    const ft_finish *finish);
-    /* v = A dy A^T: output's transpose, for the weight gradient. */
-    void (*output_gradient)(int32_t r, bool square, int32_t c, const ft_real *const *dy, ft_real *v,
+    /* v = A dy A^T: output's transpose, for the weight gradient. Not STRIDED_BACK, nor weight_gradient. */
+    void (*output_gradient)(ft_winograd_form form, int32_t c, const ft_real *const *dy, ft_real *v,
                             int64_t step);
-    /* u = G w G^T of r (r * r) taps, tap_step elements apart. */
-    void (*weight)(int32_t r, bool square, int32_t c, const ft_real *w, int64_t tap_step, ft_real *u,
+    /* u = G w G^T of the taps, tap_step elements apart. */
+    void (*weight)(ft_winograd_form form, int32_t c, const ft_real *w, int64_t tap_step, ft_real *u,
                    int64_t step);
     /* dw = beta dw + G^T u G: weight's transpose. */
-    void (*weight_gradient)(int32_t r, bool square, int32_t c, const ft_real *u, int64_t step, ft_real *dw,
+    void (*weight_gradient)(ft_winograd_form form, int32_t c, const ft_real *u, int64_t step, ft_real *dw,
                             int64_t tap_step, ft_real beta);
 } ft_winograd_kernels;
 const ft_winograd_kernels *ft_winograd_kernels_get(void);

@@ -11,13 +11,29 @@ static const double tolerance = sizeof(ft_real) == 8 ? 1e-12 : 5e-4;
 
 /* ---- one tile */
 
-enum { M = FT_WINOGRAD_M, MAX_N = 10, MAX_POINTS = 64, MAX_C = 40, GAP = 3, STEP = MAX_C + GAP };
+enum { MAX_POINTS = 64, MAX_C = 40, GAP = 3, STEP = MAX_C + GAP };
 
+/* Along one axis: taps, inputs, points, matrices of transformed weights, outputs. */
 static const struct {
-    int32_t r;
+    const char *name;
     bool square;
-} shapes[] = {{3, false}, {3, true}, {5, false}, {5, true}, {7, false}};
-enum { SHAPES = sizeof shapes / sizeof *shapes };
+    int32_t r, n, points, weights, m;
+} forms[FT_WINOGRAD_FORMS] = {
+    [FT_WINOGRAD_LINE_3] = {"F(4, 3)", false, 3, 6, 6, 6, 4},
+    [FT_WINOGRAD_LINE_5] = {"F(4, 5)", false, 5, 8, 8, 8, 4},
+    [FT_WINOGRAD_LINE_7] = {"F(4, 7)", false, 7, 10, 10, 10, 4},
+    [FT_WINOGRAD_SQUARE_3] = {"F(4, 3) squared", true, 3, 6, 6, 6, 4},
+    [FT_WINOGRAD_SQUARE_5] = {"F(4, 5) squared", true, 5, 8, 8, 8, 4},
+    [FT_WINOGRAD_STRIDED] = {"F(3, 3/2) squared", true, 3, 7, 7, 5, 3},
+    [FT_WINOGRAD_STRIDED_BACK] = {"the input gradient of F(3, 3/2) squared", true, 3, 4, 7, 5, 6},
+};
+
+/* The input that tap k of output o reads, along one axis; -1: none. */
+static int32_t input_of(ft_winograd_form form, int32_t o, int32_t k) {
+    if (form == FT_WINOGRAD_STRIDED) return 2 * o + k;
+    if (form == FT_WINOGRAD_STRIDED_BACK) return (o + k) % 2 == 0 ? (o + k) / 2 : -1; /* zeros in between */
+    return o + k;
+}
 
 /* Up to MAX_POINTS rows of c numbers, each followed by a guard. */
 typedef struct rows {
@@ -54,28 +70,33 @@ static double rows_product(const rows *a, const rows *b) {
 }
 
 typedef struct tile {
-    int32_t r, c;
+    ft_winograd_form form;
+    int32_t r, n, m, c;
     bool square;
-    int32_t n, inputs, outputs, taps;
+    int32_t inputs, points, weights, outputs, taps;
     char text[64];
     const ft_winograd_kernels *k;
     rows d, w, v, u, y, dy;
 } tile;
 
-static void tile_open(tile *t, int shape, int32_t c) {
-    t->r = shapes[shape].r;
-    t->square = shapes[shape].square;
+static void tile_open(tile *t, ft_winograd_form form, int32_t c) {
+    t->form = form;
+    t->r = forms[form].r;
+    t->n = forms[form].n;
+    t->m = forms[form].m;
+    t->square = forms[form].square;
     t->c = c;
-    t->n = M + t->r - 1;
     t->inputs = t->square ? t->n * t->n : t->n;
-    t->outputs = t->square ? M * M : M;
+    t->points = t->square ? forms[form].points * forms[form].points : forms[form].points;
+    t->weights = t->square ? forms[form].weights * forms[form].weights : forms[form].weights;
+    t->outputs = t->square ? t->m * t->m : t->m;
     t->taps = t->square ? t->r * t->r : t->r;
     t->k = ft_winograd_kernels_get();
-    snprintf(t->text, sizeof t->text, "F(4, %d)%s of %d channels", t->r, t->square ? " squared" : "", c);
+    snprintf(t->text, sizeof t->text, "%s of %d channels", forms[form].name, c);
     rows_open(&t->d, t->inputs, c, 1);
     rows_open(&t->w, t->taps, c, 2);
-    rows_open(&t->v, t->inputs, c, 3);
-    rows_open(&t->u, t->inputs, c, 4);
+    rows_open(&t->v, t->points, c, 3);
+    rows_open(&t->u, t->weights, c, 4);
     rows_open(&t->y, t->outputs, c, 5);
     rows_open(&t->dy, t->outputs, c, 6);
 }
@@ -87,29 +108,38 @@ static void tile_check(const tile *t) {
 
 /* Output e, channel k, of the correlation; *size: the sum of the magnitudes. */
 static double correlation(const tile *t, int e, int k, double *size) {
-    int height = t->square ? t->r : 1, oy = t->square ? e / M : 0, ox = e % M;
+    int height = t->square ? t->r : 1, oy = t->square ? e / t->m : 0, ox = e % t->m;
     double sum = 0;
     *size = 0;
     for (int i = 0; i < height; i++)
         for (int j = 0; j < t->r; j++) {
-            double term = (double)t->d.at[(oy + i) * t->n + ox + j][k] * (double)t->w.at[i * t->r + j][k];
+            int32_t y = t->square ? input_of(t->form, oy, i) : 0, x = input_of(t->form, ox, j);
+            if (y < 0 || x < 0) continue;
+            double term = (double)t->d.at[y * t->n + x][k] * (double)t->w.at[i * t->r + j][k];
             sum += term;
             *size += fabs(term);
         }
     return sum;
 }
 
+/* Strided forms: the points of the odd inputs share the last weight. */
+static int32_t weight_of(const tile *t, int32_t point) {
+    int32_t side = forms[t->form].points, weights = forms[t->form].weights;
+    int32_t i = t->square ? point / side : 0, j = point % side;
+    return (i < weights ? i : weights - 1) * weights + (j < weights ? j : weights - 1);
+}
+
 /* p = V . U, left in v. */
 static void transform(tile *t) {
-    t->k->data(t->r, t->square, t->c, (const ft_real *const *)t->d.at, NULL, t->v.p, STEP);
-    t->k->weight(t->r, t->square, t->c, t->w.p, STEP, t->u.p, STEP);
+    t->k->data(t->form, t->c, (const ft_real *const *)t->d.at, NULL, t->v.p, STEP);
+    t->k->weight(t->form, t->c, t->w.p, STEP, t->u.p, STEP);
     tile_check(t);
-    for (int i = 0; i < t->inputs; i++)
-        for (int k = 0; k < t->c; k++) t->v.at[i][k] *= t->u.at[i][k];
+    for (int i = 0; i < t->points; i++)
+        for (int k = 0; k < t->c; k++) t->v.at[i][k] *= t->u.at[weight_of(t, i)][k];
 }
 
 static void check_correlation(tile *t) {
-    t->k->output(t->r, t->square, t->c, t->v.p, STEP, t->y.at, &(ft_finish){0});
+    t->k->output(t->form, t->c, t->v.p, STEP, t->y.at, &(ft_finish){0});
     tile_check(t);
     for (int e = 0; e < t->outputs; e++)
         for (int k = 0; k < t->c; k++) {
@@ -126,7 +156,7 @@ static void check_clipping(const tile *t) {
     rows before = part;
     for (int e = 0; e < t->outputs; e++)
         if (e % 3 == 1) part.at[e] = NULL;
-    t->k->output(t->r, t->square, t->c, t->v.p, STEP, part.at, &(ft_finish){0});
+    t->k->output(t->form, t->c, t->v.p, STEP, part.at, &(ft_finish){0});
     rows_check(&part, t->text);
     for (int e = 0; e < t->outputs; e++) {
         const ft_real *want = e % 3 == 1 ? before.p + e * STEP : t->y.at[e];
@@ -145,7 +175,7 @@ static void check_finish(const tile *t, int how) {
                    .scale = how & 1 ? vectors.at[0] : NULL,
                    .shift = how & 2 ? vectors.at[1] : NULL,
                    .relu = how & 4};
-    t->k->output(t->r, t->square, t->c, t->v.p, STEP, got.at, &f);
+    t->k->output(t->form, t->c, t->v.p, STEP, got.at, &f);
     rows_check(&got, t->text);
     for (int e = 0; e < t->outputs; e++)
         for (int k = 0; k < t->c; k++) {
@@ -165,7 +195,7 @@ static void check_output_gradient(tile *t) {
     double left = rows_product(&t->y, &t->dy);
     double size = sqrt(rows_product(&t->v, &t->v) * rows_product(&t->dy, &t->dy));
     rows p = t->v;
-    t->k->output_gradient(t->r, t->square, t->c, (const ft_real *const *)t->dy.at, t->v.p, STEP);
+    t->k->output_gradient(t->form, t->c, (const ft_real *const *)t->dy.at, t->v.p, STEP);
     tile_check(t);
     for (int i = 0; i < MAX_POINTS; i++) p.at[i] = p.p + i * STEP;
     double right = rows_product(&p, &t->v);
@@ -176,13 +206,13 @@ static void check_output_gradient(tile *t) {
 /* <G w G^T, u> = <w, G^T u G>; and beta adds. */
 static void check_weight_gradient(tile *t) {
     rows u, dw, sum;
-    rows_open(&u, t->inputs, t->c, 10);
+    rows_open(&u, t->weights, t->c, 10);
     rows_open(&dw, t->taps, t->c, 11);
     rows_open(&sum, t->taps, t->c, 12);
     rows onto = sum;
     double left = rows_product(&t->u, &u), size = sqrt(rows_product(&t->u, &t->u) * rows_product(&u, &u));
-    t->k->weight_gradient(t->r, t->square, t->c, u.p, STEP, dw.p, STEP, 0);
-    t->k->weight_gradient(t->r, t->square, t->c, u.p, STEP, sum.p, STEP, 1);
+    t->k->weight_gradient(t->form, t->c, u.p, STEP, dw.p, STEP, 0);
+    t->k->weight_gradient(t->form, t->c, u.p, STEP, sum.p, STEP, 1);
     rows_check(&dw, t->text);
     rows_check(&sum, t->text);
     double right = rows_product(&t->w, &dw);
@@ -202,13 +232,14 @@ START_TEST(transforms_are_what_they_say) {
     ck_assert_int_eq(ft_isa_set(ft_isa_available(_i)), FT_OK);
     tile *t = malloc(sizeof *t);
     ck_assert_ptr_nonnull(t);
-    for (int shape = 0; shape < SHAPES; shape++)
+    for (int form = 0; form < FT_WINOGRAD_FORMS; form++)
         for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
-            tile_open(t, shape, channels[i]);
+            tile_open(t, (ft_winograd_form)form, channels[i]);
             transform(t);
             check_correlation(t);
             check_clipping(t);
             for (int how = 1; how <= 8; how++) check_finish(t, how);
+            if (form == FT_WINOGRAD_STRIDED_BACK) continue;
             check_output_gradient(t);
             check_weight_gradient(t);
         }
@@ -218,9 +249,10 @@ END_TEST
 
 /* ---- whole convolutions */
 
-static conv_geometry geometry(int32_t kh, int32_t kw, ft_shape x, int32_t filters) {
+static conv_geometry geometry(int32_t kh, int32_t kw, int32_t stride, ft_shape x, int32_t filters) {
     conv_geometry g = {.name = "one of this test's",
-                       .args = {.win = {.kh = kh, .kw = kw, .sh = 1, .sw = 1, .dh = 1, .dw = 1}, .groups = 1},
+                       .args = {.win = {.kh = kh, .kw = kw, .sh = stride, .sw = stride, .dh = 1, .dw = 1},
+                                .groups = 1},
                        .x = x,
                        .w = {kh, kw, x.c, filters}};
     conv_output_shape(&g);
@@ -282,9 +314,11 @@ static conv_result run_direct_method(const conv_sample *s) {
 }
 
 START_TEST(direct_turns_it_off) {
-    static const int32_t kernels[][2] = {{3, 3}, {5, 5}, {1, 3}, {3, 1}, {1, 5}, {5, 1}, {1, 7}, {7, 1}};
+    static const int32_t kernels[][3] = {{3, 3, 1}, {5, 5, 1}, {1, 3, 1}, {3, 1, 1}, {1, 5, 1},
+                                         {5, 1, 1}, {1, 7, 1}, {7, 1, 1}, {3, 3, 2}};
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
-        conv_geometry g = geometry(kernels[i][0], kernels[i][1], (ft_shape){2, 20, 21, 48}, 40);
+        const int32_t *k = kernels[i];
+        conv_geometry g = geometry(k[0], k[1], k[2], (ft_shape){2, 22, 23, 96}, 80);
         conv_sample s = conv_noise(&g, 60 + i);
         conv_result automatic = conv_run(&s, false), direct = conv_run(&s, true);
         conv_result method = run_direct_method(&s);

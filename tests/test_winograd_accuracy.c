@@ -30,7 +30,7 @@ static double define_output(const conv_sample *s, int32_t top, int32_t left, int
     double sum = 0;
     for (int32_t i = 0; i < w.n; i++)
         for (int32_t j = 0; j < w.h; j++) {
-            int32_t iy = oy - top + i, ix = ox - left + j;
+            int32_t iy = s->g.args.win.sh * oy - top + i, ix = s->g.args.win.sw * ox - left + j;
             if (iy < 0 || iy >= x.h || ix < 0 || ix >= x.w) continue;
             sum += product(s->x + ((image * x.h + iy) * x.w + ix) * x.c, 1,
                            s->w + (int64_t)(i * w.h + j) * x.c * y.c + k, y.c, x.c);
@@ -45,8 +45,11 @@ static double define_input_gradient(const conv_sample *s, int32_t top, int32_t l
     double sum = 0;
     for (int32_t i = 0; i < w.n; i++)
         for (int32_t j = 0; j < w.h; j++) {
-            int32_t oy = iy + top - i, ox = ix + left - j;
-            if (oy < 0 || oy >= y.h || ox < 0 || ox >= y.w) continue;
+            int32_t oy = iy + top - i, ox = ix + left - j, sh = s->g.args.win.sh, sw = s->g.args.win.sw;
+            if (oy < 0 || oy % sh != 0 || ox < 0 || ox % sw != 0) continue;
+            oy /= sh;
+            ox /= sw;
+            if (oy >= y.h || ox >= y.w) continue;
             sum += product(s->dy + ((image * y.h + oy) * y.w + ox) * y.c, 1,
                            s->w + ((int64_t)(i * w.h + j) * x.c + c) * y.c, 1, y.c);
         }
@@ -56,15 +59,17 @@ static double define_input_gradient(const conv_sample *s, int32_t top, int32_t l
 static double define_weight_gradient(const conv_sample *s, int32_t top, int32_t left, int64_t e) {
     const ft_shape x = s->g.x, w = s->g.w, y = s->g.y;
     int32_t k = (int32_t)(e % y.c), c = (int32_t)(e / y.c % x.c), tap = (int32_t)(e / y.c / x.c);
-    int32_t right = left - tap % w.h, first = right > 0 ? right : 0;
-    int32_t end = x.w + right < y.w ? x.w + right : y.w;
+    int32_t sh = s->g.args.win.sh, sw = s->g.args.win.sw, right = left - tap % w.h;
+    int32_t first = right > 0 ? (right + sw - 1) / sw : 0, end = (x.w - 1 + right) / sw + 1;
+    if (end > y.w) end = y.w;
     double sum = 0;
     for (int64_t image = 0; image < y.n; image++)
         for (int32_t oy = 0; oy < y.h; oy++) {
-            int32_t iy = oy - top + tap / w.h;
+            int32_t iy = sh * oy - top + tap / w.h;
             if (iy < 0 || iy >= x.h) continue;
-            sum += product(s->x + ((image * x.h + iy) * x.w + first - right) * x.c + c, x.c,
-                           s->dy + ((image * y.h + oy) * y.w + first) * y.c + k, y.c, end - first);
+            sum +=
+                product(s->x + ((image * x.h + iy) * x.w + sw * first - right) * x.c + c, (int64_t)sw * x.c,
+                        s->dy + ((image * y.h + oy) * y.w + first) * y.c + k, y.c, end - first);
         }
     return sum;
 }
@@ -144,9 +149,10 @@ END_TEST
 
 static const struct {
     const char *name;
-    int32_t filters, kh, kw;
-} units[] = {{"stem", 16, 3, 3}, {"a", 32, 3, 3}, {"b", 24, 5, 5}, {"c", 32, 1, 7}, {"d", 32, 7, 1},
-             {"e", 32, 1, 3},    {"f", 32, 3, 1}, {"g", 24, 1, 5}, {"h", 32, 5, 1}};
+    int32_t filters, kh, kw, stride;
+} units[] = {{"stem", 16, 3, 3, 1}, {"a", 32, 3, 3, 1}, {"b", 24, 5, 5, 1}, {"reduction", 48, 3, 3, 2},
+             {"c", 32, 1, 7, 1},    {"d", 32, 7, 1, 1}, {"e", 32, 1, 3, 1}, {"f", 32, 3, 1, 1},
+             {"g", 24, 1, 5, 1},    {"h", 32, 5, 1, 1}};
 enum { UNITS = sizeof units / sizeof *units, BATCH = 8, SIDE = 24, CLASSES = 4, TRAINING_STEPS = 30 };
 
 /* The identity, which keeps the gradient that passes. */
@@ -198,12 +204,12 @@ static void learner_build(learner *l) {
         x = ft_conv2d(l->g, x,
                       &(ft_conv){.name = units[k].name,
                                  .filters = units[k].filters,
-                                 .k = {units[k].kh, units[k].kw}});
+                                 .k = {units[k].kh, units[k].kw},
+                                 .stride = {units[k].stride, units[k].stride}});
         ft_shape s = ft_val_shape(l->g, x);
         probed[k] = conv_alloc((size_t)(BATCH * ft_shape_size(s)) * sizeof(ft_real));
         x = ft_apply(l->g, &probe, NULL, &(probe_args){k}, 1, &x);
         x = ft_relu(l->g, ft_batchnorm(l->g, x, NULL), NULL);
-        if (k == 2) x = ft_maxpool(l->g, x, &(ft_pool){.k = {2, 2}});
     }
     x = ft_dense(l->g, ft_global_avgpool(l->g, x, NULL), &(ft_dense_options){.units = CLASSES});
     l->loss = ft_softmax_cross_entropy(l->g, x, l->labels, NULL);
