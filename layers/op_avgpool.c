@@ -6,6 +6,7 @@
  * Backward reads nothing. Every pixel of dx collects from the windows that hold it, so no two threads write
  * the same one.
  */
+#include "layers/column_sum.h"
 #include "layers/pooling.h"
 #include "tensor/kernels.h"
 
@@ -80,7 +81,9 @@ static void backward_rows(void *ctx, int64_t chunk, int32_t thread) {
 }
 
 static void forward(const ft_call *call) {
+    const ft_epilogue *e = call->epilogue;
     ft_pool_run(call, call->in, call->out, forward_rows);
+    if (e) ft_affine_rows(call->out, e->scale, e->shift, e->relu);
 }
 
 static void backward(const ft_call *call) {
@@ -123,7 +126,7 @@ const ft_op ft_op_avgpool = {
     .n_in = 1,
     .n_out = 1,
     .args_size = sizeof(ft_pool_args),
-    .flags = FT_LINEAR,
+    .flags = FT_LINEAR | FT_EPILOGUE | FT_MIXES_PIXELS,
     .needs = {0},
     .shape = shape,
     .forward = forward,

@@ -102,6 +102,15 @@ static bool takes_prologue(const ft_build *b) {
            choose(a, b->in[X], b->in[W], FT_CONV_WEIGHT_GRADIENT, b->direct)->takes_prologue;
 }
 
+static bool mixes_channels(const ft_build *b) {
+    const ft_conv_args *a = b->args;
+    const ft_window *win = &a->win;
+    ft_geometry geo;
+    return win->kh == 1 && win->kw == 1 && win->sh == 1 && win->sw == 1 && a->groups == 1 &&
+           b->in[B].c == 0 && ft_window_geometry(win, b->in[X].h, b->in[X].w, &geo) == FT_OK &&
+           geo.oh == b->in[X].h && geo.ow == b->in[X].w && geo.top == 0 && geo.left == 0;
+}
+
 static void prepare(const ft_call *c) {
     const ft_conv_args *a = c->args;
     if (is_depthwise(a, c->in[X].c, c->in[W].c)) return;
@@ -281,6 +290,7 @@ const ft_op ft_op_conv2d = {
     .shape = shape,
     .prepare = prepare,
     .takes_prologue = takes_prologue,
+    .mixes_channels = mixes_channels,
     .forward = forward,
     .backward = backward,
     .cases = cases,

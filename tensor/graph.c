@@ -153,6 +153,14 @@ bool ft_node_takes_prologue(const ft_graph *g, int32_t k, int32_t n, bool traini
     return nd->op->takes_prologue(&b);
 }
 
+bool ft_node_mixes_channels(const ft_graph *g, int32_t k) {
+    const node *nd = &g->nodes[k];
+    if (!nd->op->mixes_channels) return false;
+    ft_shape in[FT_MAX_IN];
+    ft_build b = node_build(g, nd, 1, false, false, in);
+    return nd->op->mixes_channels(&b);
+}
+
 ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct,
                      ft_shape out[FT_MAX_OUT], ft_mem *mem) {
     const node *nd = &g->nodes[k];

@@ -40,4 +40,7 @@ ft_err ft_node_shape(const ft_graph *g, int32_t k, int32_t n, bool training, boo
 /* What node k says of taking a prologue (ft_op.takes_prologue). */
 bool ft_node_takes_prologue(const ft_graph *g, int32_t k, int32_t n, bool training, bool direct);
 
+/* Is node k a matrix product on every pixel by itself (ft_op.mixes_channels)? */
+bool ft_node_mixes_channels(const ft_graph *g, int32_t k);
+
 #endif

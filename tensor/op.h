@@ -37,6 +37,7 @@ enum ft_op_flags {
                  first 2c numbers of saved; where out[0].p is NULL the readers do that themselves */
     FT_TAKES_MOMENTS =
         2048, /* when training forward takes moments of in[0] by channel, and may be given them */
+    FT_MIXES_PIXELS = 4096, /* linear in in[0], its only input, each channel by itself and all alike */
 };
 
 /* y = relu?(scale * y + shift) by channel, applied by an FT_EPILOGUE op as it writes its output. */
@@ -125,6 +126,8 @@ typedef struct ft_op {
     void (*prepare)(const ft_call *call);
     /* Optional: may a call with these shapes be given a prologue, forward and backward? */
     bool (*takes_prologue)(const ft_build *b);
+    /* Optional: is out[0], with these shapes, every pixel of in[0] by itself times the matrix in[1]? */
+    bool (*mixes_channels)(const ft_build *b);
     void (*forward)(const ft_call *call);
     void (*backward)(const ft_call *call);
     /* Optional: writes out[0] once more, bit by bit, from what the gradient of input 0 reads anyway. Cheap,

@@ -42,11 +42,14 @@ static ft_err check_spec(const ft_plan *p) {
     return FT_OK;
 }
 
-/* Marks what is to be kept, and every node that an output or a loss depends on. */
-static void find_needed(ft_plan *p) {
-    const ft_graph *g = p->g;
+static void find_kept(ft_plan *p) {
     for (int32_t i = 0; i < p->spec.n_losses; i++) p->values[p->spec.losses[i].id].kept = true;
     for (int32_t i = 0; i < p->spec.n_outputs; i++) p->values[p->spec.outputs[i].id].kept = true;
+}
+
+/* Marks every node that an output or a loss depends on. */
+static void find_needed(ft_plan *p) {
+    const ft_graph *g = p->g;
     for (int32_t v = 1; v < g->n_values; v++)
         if (p->values[v].kept && g->values[v].node >= 0) p->nodes[g->values[v].node].needed = true;
     for (int32_t i = g->n_nodes - 1; i >= 0; i--)
@@ -144,6 +147,8 @@ static ft_err compile(ft_plan *p) {
         p->values[v].at.buffer = p->values[v].again_at.buffer = p->values[v].grad_at.buffer = NEVER;
         p->values[v].first_writer = NEVER;
     }
+    find_kept(p);
+    FT_TRY(plan_order(p));
     find_needed(p);
     FT_TRY(find_gradients(p));
     plan_fold(p);
@@ -158,7 +163,7 @@ ft_err ft_compile(ft_graph *g, const ft_plan_spec *spec, ft_plan **out) {
     FT_TRY(ft_graph_status(g));
     ft_plan *p = calloc(1, sizeof *p);
     FT_REQUIRE(p, MEMORY, "no memory for a plan");
-    p->g = g;
+    p->g = p->source = g;
     p->spec = *spec;
     p->lanes = ft_threads();
     ft_err e = compile(p);
@@ -173,6 +178,7 @@ ft_err ft_compile(ft_graph *g, const ft_plan_spec *spec, ft_plan **out) {
 
 void ft_plan_free(ft_plan *p) {
     if (!p) return;
+    plan_order_free(p);
     free(p->nodes);
     free(p->values);
     free(p->buffers);

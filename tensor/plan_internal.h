@@ -2,6 +2,7 @@
  *
  * Compiling goes through these stages, each a function over the same ft_plan:
  *   plan.c        which nodes are needed, which gradients are wanted, the list of steps
+ *   plan_order.c  the plan's own order of the nodes
  *   plan_fold.c   which nodes become part of another's step, which values are made again
  *   plan_place.c  lifetimes, aliases, the arena
  *   plan_run.c    filling in the calls, running them
@@ -74,7 +75,9 @@ typedef struct step {
 } step;
 
 struct ft_plan {
-    ft_graph *g;
+    const ft_graph *source; /* whose parameters these are */
+    ft_graph own;           /* its nodes and values in the plan's order */
+    const ft_graph *g;      /* own */
     ft_plan_spec spec;
     plan_node *nodes;
     plan_value *values;
@@ -91,6 +94,9 @@ struct ft_plan {
     ft_plan_stats stats;
 };
 
+/* Makes p->own from p->source. Once it is known which values are kept. */
+ft_err plan_order(ft_plan *p);
+void plan_order_free(ft_plan *p);
 void plan_fold(ft_plan *p);
 /* The node that defers making v to its readers, or NEVER. */
 int32_t plan_deferred(const ft_plan *p, int32_t v);

@@ -194,9 +194,9 @@ static double now(void) {
 
 static void run_forward(ft_plan *p, step *s) {
     const ft_op *op = p->g->nodes[s->node].op;
-    if (op->prepare && (!s->constant || s->prepared_version != p->g->version + 1)) {
+    if (op->prepare && (!s->constant || s->prepared_version != p->source->version + 1)) {
         op->prepare(&s->call);
-        s->prepared_version = p->g->version + 1;
+        s->prepared_version = p->source->version + 1;
     }
     if (s->scale) p->g->nodes[p->nodes[s->node].affine].op->affine(&s->affine_call, s->scale, s->shift);
     op->forward(&s->call);

@@ -205,6 +205,65 @@ START_TEST(inception_v3_arena) {
 }
 END_TEST
 
+/* ---- order ---- */
+
+/* Where the forward step of that node comes; forward steps are first. */
+static int32_t step_of(const ft_plan *p, const char *name) {
+    ft_step_time steps[64];
+    int32_t n = ft_plan_times(p, steps, 64);
+    for (int32_t i = 0; i < n && !steps[i].backward; i++)
+        if (strcmp(steps[i].name, name) == 0) return i;
+    ck_abort_msg("there is no step %s", name);
+}
+
+/* Unless someone reads what was pooled, and to the same result. */
+START_TEST(pools_go_behind_narrower_pointwise_convolutions) {
+    ft_graph *g;
+    ck_assert_int_eq(ft_graph_new(&g), FT_OK);
+    ft_val x = ft_input(g, "image", (ft_shape){1, 6, 5, 2}),
+           labels = ft_input(g, "labels", (ft_shape){1, 1, 1, 1});
+    ft_val wide = ft_conv2d(g, x, &(ft_conv){.name = "wide", .filters = 8, .k = {3, 3}});
+    ft_val pooled = ft_avgpool(g, wide, &(ft_pool){.name = "pool", .k = {3, 3}, .stride = {1, 1}});
+    ft_val narrow = ft_conv2d(g, pooled, &(ft_conv){.name = "narrow", .filters = 3, .k = {1, 1}});
+    narrow = ft_relu(g, ft_batchnorm(g, narrow, NULL), NULL);
+    ft_val logits = ft_dense(g, ft_global_avgpool(g, narrow, NULL), &(ft_dense_options){.units = 3});
+    ft_val loss = ft_softmax_cross_entropy(g, logits, labels, NULL);
+    ft_graph_init(g, 1);
+    double want[2 + 3 * 3 * 2 * 8 + 8 * 3] = {0};
+    for (int kept = 1; kept >= 0; kept--) {
+        ft_plan_spec spec = {.batch = 2,
+                             .training = true,
+                             .n_losses = 1,
+                             .losses = {loss},
+                             .loss_weights = {1},
+                             .n_outputs = kept,
+                             .outputs = &pooled};
+        ft_plan *p;
+        ck_assert_msg(ft_compile(g, &spec, &p) == FT_OK, "%s", ft_err_message());
+        ck_assert_int_eq(step_of(p, "pool") < step_of(p, "narrow"), kept);
+        ft_view image = ft_plan_value(p, x, 2), classes = ft_plan_value(p, labels, 2);
+        for (int64_t i = 0; i < ft_rows(&image) * image.c; i++) image.p[i] = (ft_real)sin(2.0 * (double)i);
+        classes.p[0] = 1;
+        classes.p[1] = 2;
+        ft_plan_forward(p, 2, 0);
+        ft_plan_backward(p, 1, false);
+        double got[sizeof want / sizeof *want] = {(double)*ft_plan_value(p, loss, 2).p};
+        int n = 1;
+        for (int k = 0; k < 2; k++) {
+            const ft_param *kernel = ft_graph_find_param(g, k ? "narrow/kernel" : "wide/kernel");
+            for (int64_t i = 0; i < ft_shape_size(kernel->shape); i++)
+                got[n++] = (double)ft_plan_grad(p, kernel)[i];
+        }
+        for (int i = 0; i < n; i++)
+            ck_assert_msg(kept || fabs(got[i] - want[i]) <= 10 * rounding * (1 + fabs(want[i])),
+                          "number %d is %g, not %g", i, got[i], want[i]);
+        memcpy(want, got, sizeof want);
+        ft_plan_free(p);
+    }
+    ft_graph_free(g);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 typedef struct small {
@@ -430,6 +489,7 @@ static Suite *suite(void) {
     while (ft_isa_available(n_isas)) n_isas++;
     tcase_add_loop_test(t, inception_mini_shares_and_threads, 0, n_isas);
     tcase_add_test(t, inception_v3_arena);
+    tcase_add_test(t, pools_go_behind_narrower_pointwise_convolutions);
     suite_add_tcase(s, t);
     t = tcase_create("refusals");
     tcase_add_test(t, builders_are_sticky);
