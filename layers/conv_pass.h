@@ -31,10 +31,6 @@ void ft_gather_run(const ft_gather *g);
 /* At most as many chunks of moments come of so many pixels. */
 int64_t ft_gather_chunks(int32_t taps, int64_t pixels);
 
-/* May what is written from that channel on go past the caches? Its rows are whole cache lines, and the last
- * cache would not keep it until it is wanted. Never what is read before it is written. */
-bool ft_may_stream(const ft_view *dst, int32_t channel);
-
 /* Is it a plain product, pixel by pixel? Then that is faster. */
 bool ft_is_pointwise(const ft_gather *g);
 void ft_pointwise_run(const ft_gather *g);

@@ -10,7 +10,6 @@ enum {
     LEAST_TILES = 3,
     MOST_TILES = 8,
     WANTED_TASKS = 24,
-    STREAM_BYTES = 2 << 20,
     EVEN = 4 /* blocks are so many or a multiple, so that threads get the same */
 };
 
@@ -27,12 +26,6 @@ typedef struct pointwise_job {
     int32_t panels, groups;
     bool stream;
 } pointwise_job;
-
-bool ft_may_stream(const ft_view *dst, int32_t channel) {
-    size_t line = 64, row = (size_t)dst->ld * sizeof(ft_real);
-    return (uintptr_t)(dst->p + channel) % line == 0 && row % line == 0 &&
-           row * (size_t)ft_rows(dst) >= STREAM_BYTES;
-}
 
 static int64_t block_count(int32_t kc, int64_t pixels) {
     int32_t mr = ft_conv_kernels_get()->mr;

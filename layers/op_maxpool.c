@@ -17,6 +17,7 @@ static void window_max(const ft_pool_pass *p, const ft_view *x, int32_t oy, int3
     ft_pool_taps t;
     t.n = 0;
     t.further = false;
+    t.prologue = p->call->prologue;
     for (int32_t iy = ys.from; iy < ys.to; iy++)
         for (int32_t ix = xs.from; ix < xs.to; ix++) {
             if (t.n == FT_POOL_TAPS) {
@@ -58,6 +59,7 @@ static void pixel_gradient(const ft_pool_pass *p, int64_t first, int32_t iy, int
     ft_pool_taps t;
     t.n = 0;
     t.further = p->call->beta[0] != 0;
+    t.stream = p->stream;
     for (int32_t oy = oys.from; oy < oys.to; oy++)
         for (int32_t ox = oxs.from; ox < oxs.to; ox++) {
             if (t.n == FT_POOL_TAPS) {
@@ -92,6 +94,11 @@ static void backward_rows(void *ctx, int64_t chunk, int32_t thread) {
 
 static void forward(const ft_call *call) {
     ft_pool_run(call, call->in, call->out, forward_rows);
+}
+
+static bool takes_prologue(const ft_build *b) {
+    (void)b;
+    return true;
 }
 
 static void backward(const ft_call *call) {
@@ -131,6 +138,7 @@ const ft_op ft_op_maxpool = {
     .args_size = sizeof(ft_pool_args),
     .needs = {FT_SAVED},
     .shape = shape,
+    .takes_prologue = takes_prologue,
     .forward = forward,
     .backward = backward,
     .cases = cases,

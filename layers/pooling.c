@@ -1,4 +1,5 @@
 #include "layers/pooling.h"
+#include "tensor/kernels.h"
 #include "tensor/par.h"
 
 ft_err ft_pool_shape(const ft_build *b, ft_shape out[], ft_geometry *geometry) {
@@ -50,5 +51,7 @@ void ft_pool_run(const ft_call *call, const ft_view *x, const ft_view *v,
                          .chunk_rows = chunk_rows(v)};
     if (ft_window_geometry(&pass.win, x->h, x->w, &pass.geometry) != FT_OK)
         return; /* ft_pool_shape took it */
+    bool at_once = pass.win.kh * pass.win.kw <= FT_POOL_TAPS, adds = call->beta && call->beta[0] != 0;
+    pass.stream = at_once && !adds && ft_may_stream(v, 0);
     ft_par_for(ft_ceil_div((int64_t)v->n * v->h, pass.chunk_rows), body, &pass);
 }

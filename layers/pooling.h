@@ -41,6 +41,7 @@ typedef struct ft_pool_pass {
     ft_window win;
     ft_geometry geometry;
     int64_t chunk_rows;
+    bool stream; /* v goes past the caches */
 } ft_pool_pass;
 
 /* Runs body(pass, chunk, thread) over v, the view that the pass writes: chunks of its n*h rows of w pixels. x

@@ -259,8 +259,17 @@ void ft_graph_touch(ft_graph *g) {
     g->version++;
 }
 
-static void init_param(ft_param *p, uint64_t seed) {
-    ft_rng r = ft_rng_stream(ft_rng_derive_name(seed, p->name), 0);
+typedef struct init_job {
+    ft_param *const *params;
+    uint64_t seed;
+} init_job;
+
+/* Each draws from a stream of its own, so the order does not matter. */
+static void init_param(void *ctx, int64_t i_param, int32_t thread) {
+    (void)thread;
+    const init_job *job = ctx;
+    ft_param *p = job->params[i_param];
+    ft_rng r = ft_rng_stream(ft_rng_derive_name(job->seed, p->name), 0);
     int64_t size = ft_shape_size(p->shape), field = (int64_t)p->shape.n * p->shape.h;
     double fan_in = (double)(field * p->shape.w), fan_out = (double)(field * p->shape.c);
     double limit = sqrt(6 / (fan_in + fan_out)), deviation = sqrt(2 / fan_in);
@@ -286,7 +295,8 @@ static void init_param(ft_param *p, uint64_t seed) {
 }
 
 void ft_graph_init(ft_graph *g, uint64_t seed) {
-    for (int32_t i = 0; i < g->n_params; i++) init_param(g->params[i], seed);
+    init_job job = {g->params, seed};
+    ft_par_for(g->n_params, init_param, &job);
     ft_graph_touch(g);
 }
 

@@ -33,12 +33,23 @@ enum { BLOCK = 4 };
         if (k < c) columns(t, k, 1, c - k, __VA_ARGS__);                                          \
     } while (0)
 
+INLINE vec started(const ft_epilogue *prologue, vec v, vec scale, vec shift) {
+    v = v * scale + shift;
+    return prologue->relu ? rectified(v) : v;
+}
+
 INLINE void max_columns(const ft_pool_taps *t, int32_t k, const int vectors, int n, ft_real *y,
-                        uint16_t *where) {
-    vec best[BLOCK];
+                        uint16_t *where, const ft_epilogue *prologue) {
+    vec best[BLOCK], scale[BLOCK], shift[BLOCK];
     mask at[BLOCK];
     UNROLL for (int j = 0; j < vectors; j++) {
-        best[j] = load_n((t->further ? y : t->x[0]) + k + j * VLEN, n);
+        scale[j] = prologue ? load_n(prologue->scale + k + j * VLEN, n) : (vec){0};
+        shift[j] = prologue ? load_n(prologue->shift + k + j * VLEN, n) : (vec){0};
+    }
+#define STARTED(j, v) (prologue ? started(prologue, v, scale[j], shift[j]) : (v))
+    UNROLL for (int j = 0; j < vectors; j++) {
+        vec first = load_n((t->further ? y : t->x[0]) + k + j * VLEN, n);
+        best[j] = t->further ? first : STARTED(j, first);
         at[j] = (mask){0} + t->place[0];
         if (where && t->further) at[j] = load_places(where + k + j * VLEN, n);
     }
@@ -46,7 +57,7 @@ INLINE void max_columns(const ft_pool_taps *t, int32_t k, const int vectors, int
         const ft_real *x = t->x[i] + k;
         const mask place = (mask){0} + t->place[i];
         UNROLL for (int j = 0; j < vectors; j++) {
-            vec v = load_n(x + j * VLEN, n);
+            vec v = STARTED(j, load_n(x + j * VLEN, n));
             mask larger = (mask)(v > best[j]) | (mask)(v != v);
             best[j] = (vec)choose(larger, (mask)v, (mask)best[j]);
             if (where) at[j] = choose(larger, place, at[j]);
@@ -56,13 +67,16 @@ INLINE void max_columns(const ft_pool_taps *t, int32_t k, const int vectors, int
         store_n(y + k + j * VLEN, best[j], n);
         if (where) store_places(where + k + j * VLEN, at[j], n);
     }
+#undef STARTED
 }
 
 static void max(const ft_pool_taps *t, int32_t c, ft_real *y, uint16_t *where) {
-    if (where)
-        EACH_BLOCK(c, max_columns, y, where);
+    if (where && t->prologue)
+        EACH_BLOCK(c, max_columns, y, where, t->prologue);
+    else if (where)
+        EACH_BLOCK(c, max_columns, y, where, NULL);
     else
-        EACH_BLOCK(c, max_columns, y, NULL);
+        EACH_BLOCK(c, max_columns, y, NULL, t->prologue);
 }
 
 INLINE void max_backward_columns(const ft_pool_taps *t, int32_t k, const int vectors, int n, ft_real *dx) {
@@ -77,7 +91,12 @@ INLINE void max_backward_columns(const ft_pool_taps *t, int32_t k, const int vec
             s[j] += (vec)((mask)load_n(x + j * VLEN, n) & here);
         }
     }
-    UNROLL for (int j = 0; j < vectors; j++) store_n(dx + k + j * VLEN, s[j], n);
+    UNROLL for (int j = 0; j < vectors; j++) {
+        if (t->stream && n == VLEN)
+            stream(dx + k + j * VLEN, s[j]);
+        else
+            store_n(dx + k + j * VLEN, s[j], n);
+    }
 }
 
 static void max_backward(const ft_pool_taps *t, int32_t c, ft_real *dx) {

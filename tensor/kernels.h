@@ -10,6 +10,15 @@
 #include "tensor/error.h"
 #include "tensor/op.h"
 
+/* May what is written from that channel on go past the caches (`stream` below)? Its rows are whole cache
+ * lines, and the last cache would not keep it until it is wanted. Never what is read before it is written. */
+enum { FT_STREAM_BYTES = 2 << 20 };
+static inline bool ft_may_stream(const ft_view *v, int32_t channel) {
+    size_t line = 64, row = (size_t)v->ld * sizeof(ft_real);
+    return (uintptr_t)(v->p + channel) % line == 0 && row % line == 0 &&
+           row * (size_t)ft_rows(v) >= FT_STREAM_BYTES;
+}
+
 /* ---- convolution products: kern_conv.c ---- */
 
 enum { FT_TILE_ROWS = 14 }; /* no table's mr is larger */
@@ -199,7 +208,9 @@ const ft_row_kernels *ft_row_kernels_get(void);
 enum { FT_POOL_TAPS = 32 };
 typedef struct ft_pool_taps {
     int32_t n;
-    bool further; /* to what the result holds already; else it is overwritten */
+    bool further;                /* to what the result holds already; else it is overwritten */
+    bool stream;                 /* max_backward: past the caches; dx is whole cache lines */
+    const ft_epilogue *prologue; /* max: done to every x_i first; NULL: nothing */
     const ft_real *x[FT_POOL_TAPS];
     const uint16_t *where[FT_POOL_TAPS]; /* max_backward: the places that max left for x[i] */
     int32_t place[FT_POOL_TAPS];         /* max, max_backward: of tap i in the window, at most UINT16_MAX */
