@@ -34,6 +34,7 @@ typedef struct work {
     int32_t c;
     int64_t rows, n_chunks; /* n_chunks: how many partials there are */
     ft_real *a, *b, *d, *partial;
+    bool stream;        /* y goes past the caches */
     ft_moments moments; /* of x, forward */
 } work;
 
@@ -140,7 +141,12 @@ static void normalize_chunk(void *ctx, int64_t chunk, int32_t thread) {
     const work *w = ctx;
     (void)thread;
     ft_view x = ft_chunk_view(&w->call->in[X], chunk), y = ft_chunk_view(&w->call->out[0], chunk);
-    ft_row_kernels_get()->affine(x.n, x.c, x.p, x.ld, y.p, y.ld, w->a, w->d, relu_after(w->call));
+    ft_row_kernels_get()->affine(x.n, x.c, x.p, x.ld, y.p, y.ld, w->a, w->d, relu_after(w->call), w->stream);
+}
+
+static bool may_stream(const ft_call *call) {
+    const ft_view *y = &call->out[0];
+    return y->p != call->in[X].p && ft_may_stream(y, 0);
 }
 
 static void forward(const ft_call *call) {
@@ -155,13 +161,14 @@ static void forward(const ft_call *call) {
             save(&w, k, (double)call->in[MEAN].p[k],
                  inverse_deviation(call, (double)call->in[VARIANCE].p[k]));
     }
+    w.stream = may_stream(call);
     if (call->out[0].p) ft_par_for(w.n_chunks, normalize_chunk, &w);
 }
 
 static void remake(const ft_call *call) {
     ft_real *saved = call->saved;
     int32_t c = call->in[X].c;
-    work w = {.call = call, .a = saved + SCALE * c, .d = saved + SHIFT * c};
+    work w = {.call = call, .a = saved + SCALE * c, .d = saved + SHIFT * c, .stream = may_stream(call)};
     ft_par_for(ft_chunk_count(&call->in[X]), normalize_chunk, &w);
 }
 

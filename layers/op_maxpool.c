@@ -18,6 +18,7 @@ static void window_max(const ft_pool_pass *p, const ft_view *x, int32_t oy, int3
     t.n = 0;
     t.further = false;
     t.prologue = p->call->prologue;
+    t.stream = p->stream;
     for (int32_t iy = ys.from; iy < ys.to; iy++)
         for (int32_t ix = xs.from; ix < xs.to; ix++) {
             if (t.n == FT_POOL_TAPS) {

@@ -52,7 +52,7 @@ static void forward_chunk(void *ctx, int64_t chunk, int32_t thread) {
     const work *w = ctx;
     (void)thread;
     ft_view x = rows_of(w, &w->call->in[0], chunk), y = rows_of(w, &w->call->out[0], chunk);
-    ft_row_kernels_get()->affine(x.n, x.c, x.p, x.ld, y.p, y.ld, factors(w, chunk), w->zeros, false);
+    ft_row_kernels_get()->affine(x.n, x.c, x.p, x.ld, y.p, y.ld, factors(w, chunk), w->zeros, false, false);
 }
 
 static void forward(const ft_call *call) {

@@ -33,6 +33,13 @@ enum { BLOCK = 4 };
         if (k < c) columns(t, k, 1, c - k, __VA_ARGS__);                                          \
     } while (0)
 
+INLINE void put(const ft_pool_taps *t, ft_real *to, vec v, int n) {
+    if (t->stream && n == VLEN)
+        stream(to, v);
+    else
+        store_n(to, v, n);
+}
+
 INLINE vec started(const ft_epilogue *prologue, vec v, vec scale, vec shift) {
     v = v * scale + shift;
     return prologue->relu ? rectified(v) : v;
@@ -64,7 +71,7 @@ INLINE void max_columns(const ft_pool_taps *t, int32_t k, const int vectors, int
         }
     }
     UNROLL for (int j = 0; j < vectors; j++) {
-        store_n(y + k + j * VLEN, best[j], n);
+        put(t, y + k + j * VLEN, best[j], n);
         if (where) store_places(where + k + j * VLEN, at[j], n);
     }
 #undef STARTED
@@ -91,12 +98,7 @@ INLINE void max_backward_columns(const ft_pool_taps *t, int32_t k, const int vec
             s[j] += (vec)((mask)load_n(x + j * VLEN, n) & here);
         }
     }
-    UNROLL for (int j = 0; j < vectors; j++) {
-        if (t->stream && n == VLEN)
-            stream(dx + k + j * VLEN, s[j]);
-        else
-            store_n(dx + k + j * VLEN, s[j], n);
-    }
+    UNROLL for (int j = 0; j < vectors; j++) put(t, dx + k + j * VLEN, s[j], n);
 }
 
 static void max_backward(const ft_pool_taps *t, int32_t c, ft_real *dx) {

@@ -6,7 +6,7 @@
  * input it is so element by element, which the compiler is told, because its own overlap test would choose
  * scalar code.
  */
-#include "tensor/kernels.h"
+#include "tensor/kern_vector.h"
 
 #if defined(__clang__)
 #define EACH_ALONE _Pragma("clang loop vectorize(assume_safety)")
@@ -59,8 +59,24 @@ static void moments(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_m
         }
 }
 
+static void affine_stream(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy,
+                          const ft_real *scale, const ft_real *shift, bool relu) {
+    for (int64_t r = 0; r < rows; r++, x += ldx, y += ldy) {
+        int32_t k = 0;
+        for (; k + VLEN <= c; k += VLEN) {
+            vec v = load(scale + k) * load(x + k) + load(shift + k);
+            stream(y + k, relu ? rectified(v) : v);
+        }
+        for (; k < c; k++) y[k] = relu ? rectify(scale[k] * x[k] + shift[k]) : scale[k] * x[k] + shift[k];
+    }
+}
+
 static void affine(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy,
-                   const ft_real *scale, const ft_real *shift, bool relu) {
+                   const ft_real *scale, const ft_real *shift, bool relu, bool past_caches) {
+    if (past_caches) {
+        affine_stream(rows, c, x, ldx, y, ldy, scale, shift, relu);
+        return;
+    }
     for (int64_t r = 0; r < rows; r++, x += ldx, y += ldy) {
         if (relu) {
             EACH_ALONE

@@ -179,9 +179,9 @@ const ft_winograd_kernels *ft_winograd_kernels_get(void);
 /* Matrices of `rows` x c with leading dimensions; per-channel vectors have c numbers. */
 typedef struct ft_row_kernels {
     void (*moments)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_moment_sums *s);
-    /* y = scale*x + shift by channel, then max(y, 0) if relu. y may be x. */
+    /* y = scale*x + shift by channel, then max(y, 0) if relu. y may be x, unless it goes past the caches. */
     void (*affine)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_real *y, int64_t ldy,
-                   const ft_real *scale, const ft_real *shift, bool relu);
+                   const ft_real *scale, const ft_real *shift, bool relu, bool stream);
     /* sum_dy[k] = sum dy; sum_dyx[k] = sum dy * (x - mean[k]). Overwrites. Behind a ReLU, scale and shift are
      * affine's, and dy counts only where affine's y > 0; else they are NULL. */
     void (*norm_sums)(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy, int64_t lddy,
@@ -209,7 +209,7 @@ enum { FT_POOL_TAPS = 32 };
 typedef struct ft_pool_taps {
     int32_t n;
     bool further;                /* to what the result holds already; else it is overwritten */
-    bool stream;                 /* max_backward: past the caches; dx is whole cache lines */
+    bool stream;                 /* max, max_backward: past the caches; the result is whole cache lines */
     const ft_epilogue *prologue; /* max: done to every x_i first; NULL: nothing */
     const ft_real *x[FT_POOL_TAPS];
     const uint16_t *where[FT_POOL_TAPS]; /* max_backward: the places that max left for x[i] */
