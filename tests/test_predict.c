@@ -166,6 +166,42 @@ START_TEST(dumped_probabilities_are_those_printed) {
 }
 END_TEST
 
+/* What a network of convolutions that Winograd takes gives for 0.pgm at `node`, with such a configuration. */
+static float *features_with(const char *config, const char *node, const hsize_t shape[4]) {
+    const ft_preprocess image = {.h = SIDE, .w = SIDE, .c = 1, .normalize = FT_NORMALIZE_UNIT};
+    ft_model *m;
+    ck_assert(ft_model_new("inception_mini", &(ft_net_options){.classes = CLASSES}, &image, class_names,
+                           &m) == FT_OK);
+    ft_graph_init(m->g, 7);
+    if (config) ck_assert_ptr_nonnull(m->config = strdup(config));
+    ck_assert_msg(ft_checkpoint_write("mini.h5", m, NULL) == FT_OK, "%s", ft_err_message());
+    ft_model_free(m);
+    assert_ends(tool("ft-predict mini.h5 0.pgm --dump %s --to mini_out.h5", node), 0);
+    float *p = malloc(sizeof *p * (size_t)(shape[0] * shape[1] * shape[2] * shape[3]));
+    read_floats("mini_out.h5", node, shape, p);
+    return p;
+}
+
+START_TEST(kernels_are_those_of_the_training) {
+    const hsize_t shape[4] = {1, 7, 7, 208};
+    const int n = 7 * 7 * 208;
+    float *none = features_with(NULL, "mixed2", shape),
+          *fast = features_with("kernels: auto\n", "mixed2", shape);
+    float *direct = features_with("kernels: direct\n", "mixed2", shape);
+    double off = 0, norm = 0;
+    for (int i = 0; i < n; i++) {
+        off += pow((double)direct[i] - (double)fast[i], 2);
+        norm += pow((double)direct[i], 2);
+    }
+    ck_assert_mem_eq(none, fast, sizeof *none * (size_t)n);
+    ck_assert_msg(off > 0 && off < 1e-10 * norm, "direct kernels move features of norm %g by %g", sqrt(norm),
+                  sqrt(off));
+    free(none);
+    free(fast);
+    free(direct);
+}
+END_TEST
+
 START_TEST(every_way_in_gives_the_same) {
     double want[IMAGES][CLASSES], p[CLASSES];
     tool_run *r = tool("ft-predict model.h5 --tensor x.h5:/x");
@@ -316,6 +352,7 @@ int main(void) {
     tcase_set_timeout(t, 120);
     tcase_add_test(t, probabilities_follow_from_the_features);
     tcase_add_test(t, dumped_probabilities_are_those_printed);
+    tcase_add_test(t, kernels_are_those_of_the_training);
     tcase_add_test(t, every_way_in_gives_the_same);
     tcase_add_test(t, top_keeps_the_largest);
     tcase_add_test(t, a_model_without_classes_gives_features);

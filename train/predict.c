@@ -4,6 +4,7 @@
 #include "eval/escape.h"
 #include "tensor/par.h"
 #include "tensor/plan.h"
+#include "train/config.h"
 #include "train/predict_dump.h"
 #include "train/tensor_file.h"
 
@@ -37,7 +38,19 @@ static int64_t sample_size(const ft_predictor *p) {
     return ft_shape_size(ft_val_shape(p->m->g, p->m->input));
 }
 
+/* Does the training that the model comes from want convolutions by definition? */
+static ft_err wants_direct(const ft_model *m, bool *direct) {
+    ft_config config;
+    ft_config_defaults(&config);
+    if (m->config)
+        FT_TRY(ft_config_parse(m->config, strlen(m->config), "the model's configuration", &config));
+    *direct = config.kernels == FT_CONFIG_KERNELS_DIRECT;
+    return FT_OK;
+}
+
 static ft_err compile(ft_predictor *p) {
+    bool direct;
+    FT_TRY(wants_direct(p->m, &direct));
     bool top = p->m->out.logits.id > 0;
     FT_REQUIRE(top || p->dump.n > 0, USAGE, "the model has no classifier: name nodes to dump, such as %s",
                ft_val_name(p->m->g, p->m->out.features));
@@ -45,7 +58,8 @@ static ft_err compile(ft_predictor *p) {
     FT_REQUIRE(outputs, MEMORY, "no memory for a list of nodes");
     for (int32_t i = 0; i < p->dump.n; i++) outputs[i] = p->dump.nodes[i].val;
     outputs[p->dump.n] = p->m->probabilities;
-    ft_plan_spec spec = {.batch = p->o.batch, .n_outputs = p->dump.n + top, .outputs = outputs};
+    ft_plan_spec spec = {
+        .batch = p->o.batch, .n_outputs = p->dump.n + top, .outputs = outputs, .direct = direct};
     ft_err e = ft_compile(p->m->g, &spec, &p->plan);
     free(outputs);
     return e;

@@ -23,7 +23,8 @@ typedef struct ft_predict_options {
 
 typedef struct ft_predictor ft_predictor;
 
-/* The model is borrowed. FT_E_USAGE: no node of such a name (the nearest is offered), a node named twice, or
+/* The model is borrowed; its configuration, if it has one, says which kernels. FT_E_CONFIG: that cannot be
+ * read; FT_E_USAGE: no node of such a name (the nearest is offered), a node named twice, or
  * neither a classifier in the model nor a node to dump; FT_E_MEMORY. *out is then NULL. */
 ft_err ft_predictor_new(ft_model *m, const ft_predict_options *o, ft_predictor **out);
 void ft_predictor_free(ft_predictor *p); /* NULL is fine */
