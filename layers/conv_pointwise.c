@@ -40,15 +40,13 @@ int64_t ft_pointwise_chunks(int32_t kc, int64_t pixels) {
     return block_count(kc, pixels);
 }
 
-/* Reads a number of every cache line that is to be added to: all at once, at the memory's full speed. */
+/* What is to be added to. */
 static void touch_block(const pointwise_job *job, int64_t first, int64_t end, int32_t panel,
                         int32_t end_panel) {
     const ft_view *d = job->g->dst;
-    int32_t line = 64 / (int32_t)sizeof(ft_real), nr = job->kern->nr;
-    int32_t end_col = end_panel * nr < job->g->cols ? end_panel * nr : job->g->cols;
+    int32_t j0 = panel * job->kern->nr, j1 = end_panel * job->kern->nr, cols = job->g->cols;
     for (int64_t i = first; i < end; i++)
-        for (int32_t k = panel * nr; k < end_col; k += line)
-            (void)*(const volatile ft_real *)(d->p + i * d->ld + job->g->dst_channel + k);
+        ft_touch(d->p + i * d->ld + job->g->dst_channel + j0, (j1 < cols ? j1 : cols) - j0);
 }
 
 static void run_block(void *ctx, int64_t task, int32_t thread) {

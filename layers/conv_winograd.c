@@ -146,16 +146,13 @@ void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, 
 
 void ft_winograd_touch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
                        int32_t channel, int32_t c) {
-    int32_t line = 64 / (int32_t)sizeof(ft_real);
     if (y0 < 0) nh += y0, y0 = 0;
     if (x0 < 0) nw += x0, x0 = 0;
     if (y0 + nh > v->h) nh = v->h - y0;
     if (x0 + nw > v->w) nw = v->w - x0;
     const ft_real *first = v->p + ((image * v->h + y0) * v->w + x0) * v->ld + channel;
     for (int32_t i = 0; i < nh; i++)
-        for (int32_t j = 0; j < nw; j++)
-            for (int32_t k = 0; k < c; k += line)
-                (void)*(const volatile ft_real *)(first + ((int64_t)i * v->w + j) * v->ld + k);
+        for (int32_t j = 0; j < nw; j++) ft_touch(first + ((int64_t)i * v->w + j) * v->ld, c);
 }
 
 typedef struct block_plan {
