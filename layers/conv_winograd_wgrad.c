@@ -21,7 +21,8 @@
 enum {
     MAX_TILES = 64, /* in a block of square ones, */
     MAX_LINE_TILES = 128,
-    TILES_PER_SPLIT = 320,
+    TILES_PER_SPLIT = 640, /* of square ones, */
+    LINE_TILES_PER_SPLIT = 320,
     MAX_SPLITS = 16,
     MANY = 4,          /* tasks for each lane, of which one more or less does not matter */
     MIN_CHANNELS = 32, /* of a group, along each side */
@@ -38,7 +39,8 @@ typedef struct cut {
 
 /* As few groups as give every lane the same. */
 static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes) {
-    int64_t splits = g->planned / TILES_PER_SPLIT;
+    bool square = ft_winograd_is_square(g->form);
+    int64_t splits = g->planned / (square ? TILES_PER_SPLIT : LINE_TILES_PER_SPLIT);
     splits = splits < 1 ? 1 : splits > MAX_SPLITS ? MAX_SPLITS : splits;
     cut c = {.splits = (int32_t)splits, .row_groups = 1, .col_groups = 1, .rows = rows, .cols = cols};
     for (;;) {
@@ -53,7 +55,7 @@ static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32
         }
     }
     int64_t tiles = ft_ceil_div(g->planned, splits),
-            blocks = ft_ceil_div(tiles, ft_winograd_is_square(g->form) ? MAX_TILES : MAX_LINE_TILES);
+            blocks = ft_ceil_div(tiles, square ? MAX_TILES : MAX_LINE_TILES);
     c.tiles = (int32_t)ft_ceil_div(tiles, blocks > 0 ? blocks : 1);
     return c;
 }
