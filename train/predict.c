@@ -58,8 +58,10 @@ static ft_err compile(ft_predictor *p) {
     FT_REQUIRE(outputs, MEMORY, "no memory for a list of nodes");
     for (int32_t i = 0; i < p->dump.n; i++) outputs[i] = p->dump.nodes[i].val;
     outputs[p->dump.n] = p->m->probabilities;
-    ft_plan_spec spec = {
-        .batch = p->o.batch, .n_outputs = p->dump.n + top, .outputs = outputs, .direct = direct};
+    ft_plan_spec spec = {.batch = p->o.batch,
+                         .n_outputs = p->dump.n + top,
+                         .outputs = outputs,
+                         .direct = direct};
     ft_err e = ft_compile(p->m->g, &spec, &p->plan);
     free(outputs);
     return e;
