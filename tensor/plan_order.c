@@ -13,7 +13,7 @@
 
 static void *copy_of(const void *from, int32_t n, size_t size) {
     void *to = ft_alloc((size_t)n, size);
-    if (to) memcpy(to, from, (size_t)n * size);
+    if (to && n > 0) memcpy(to, from, (size_t)n * size);
     return to;
 }
 
