@@ -131,24 +131,26 @@ typedef enum ft_winograd_form {
 
 /* What a form has along an axis that it transforms. Strided ones have points with the same transformed
  * weight: the points from weights - 1 on all share the last. */
+#define FT_WINOGRAD_CONSTANT \
+    static inline __attribute__((always_inline)) /* a kernel's loops are unrolled by it */
 enum { FT_WINOGRAD_MOST_POINTS = 64, FT_WINOGRAD_MOST_OUTPUTS = 36 }; /* along both axes */
-static inline bool ft_winograd_is_square(ft_winograd_form f) {
+FT_WINOGRAD_CONSTANT bool ft_winograd_is_square(ft_winograd_form f) {
     return f >= FT_WINOGRAD_SQUARE_3;
 }
-static inline int32_t ft_winograd_taps(ft_winograd_form f) {
+FT_WINOGRAD_CONSTANT int32_t ft_winograd_taps(ft_winograd_form f) {
     if (f == FT_WINOGRAD_LINE_5 || f == FT_WINOGRAD_SQUARE_5) return 5;
     return f == FT_WINOGRAD_LINE_7 ? 7 : 3;
 }
-static inline int32_t ft_winograd_points(ft_winograd_form f) {
+FT_WINOGRAD_CONSTANT int32_t ft_winograd_points(ft_winograd_form f) {
     return f >= FT_WINOGRAD_STRIDED ? 7 : ft_winograd_taps(f) + 3;
 }
-static inline int32_t ft_winograd_inputs(ft_winograd_form f) {
+FT_WINOGRAD_CONSTANT int32_t ft_winograd_inputs(ft_winograd_form f) {
     return f == FT_WINOGRAD_STRIDED_BACK ? 4 : ft_winograd_points(f);
 }
-static inline int32_t ft_winograd_outputs(ft_winograd_form f) {
+FT_WINOGRAD_CONSTANT int32_t ft_winograd_outputs(ft_winograd_form f) {
     return f == FT_WINOGRAD_STRIDED ? 3 : f == FT_WINOGRAD_STRIDED_BACK ? 6 : 4;
 }
-static inline int32_t ft_winograd_weights(ft_winograd_form f) {
+FT_WINOGRAD_CONSTANT int32_t ft_winograd_weights(ft_winograd_form f) {
     return f >= FT_WINOGRAD_STRIDED ? 5 : ft_winograd_points(f);
 }
 
