@@ -129,10 +129,11 @@ typedef enum ft_winograd_form {
     FT_WINOGRAD_FORMS
 } ft_winograd_form;
 
+/* A kernel's loops are unrolled by what these say. */
+#define FT_WINOGRAD_CONSTANT static inline __attribute__((always_inline))
+
 /* What a form has along an axis that it transforms. Strided ones have points with the same transformed
  * weight: the points from weights - 1 on all share the last. */
-#define FT_WINOGRAD_CONSTANT \
-    static inline __attribute__((always_inline)) /* a kernel's loops are unrolled by it */
 enum { FT_WINOGRAD_MOST_POINTS = 64, FT_WINOGRAD_MOST_OUTPUTS = 36 }; /* along both axes */
 FT_WINOGRAD_CONSTANT bool ft_winograd_is_square(ft_winograd_form f) {
     return f >= FT_WINOGRAD_SQUARE_3;
@@ -154,7 +155,7 @@ FT_WINOGRAD_CONSTANT int32_t ft_winograd_weights(ft_winograd_form f) {
     return f >= FT_WINOGRAD_STRIDED ? 5 : ft_winograd_points(f);
 }
 
-/* Everything goes channel by channel; a transformed tile has its points, transformed weights their kernels,
+/* Everything goes channel by channel; a transformed tile has its points, transformed weights their matrices,
  * `step` elements apart, in row-major order. */
 typedef struct ft_winograd_kernels {
     /* v = B^T d B of the inputs. start (may be NULL) is done to them first. */

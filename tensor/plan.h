@@ -1,9 +1,9 @@
 /* A plan: a graph made ready to run. Compiling is the only allocation; afterwards a step cannot fail.
  *
  * ft_compile decides which gradients are wanted, lists the forward and backward steps, works out lifetimes
- * from needs[], aliases concats and in-place ops, folds batch norm and ReLU into convolutions where nothing
- * trains, and places every buffer in one arena. Several plans may share one graph (training and inference);
- * they see the same parameters.
+ * from needs[], aliases concats and in-place ops, puts average pools behind narrower 1x1 convolutions, folds
+ * batch norm and ReLU into convolutions where nothing trains, and places every buffer in one arena. Several
+ * plans may share one graph (training and inference); they see the same parameters.
  */
 #ifndef FACET_TENSOR_PLAN_H
 #define FACET_TENSOR_PLAN_H
