@@ -316,6 +316,15 @@ void ft_graph_freeze(ft_graph *g, ft_val up_to) {
     }
 }
 
+void ft_graph_freeze_node(ft_graph *g, int32_t i) {
+    node *nd = &g->nodes[i];
+    nd->frozen = true;
+    for (int32_t k = 0; k < nd->n_in; k++) {
+        int32_t param = nd->in[k].id > 0 ? g->values[nd->in[k].id].param : -1;
+        if (param >= 0) g->params[param]->frozen = true;
+    }
+}
+
 int32_t ft_graph_n_nodes(const ft_graph *g) {
     return g->n_nodes;
 }
@@ -324,6 +333,7 @@ ft_node_info ft_graph_node(const ft_graph *g, int32_t i) {
     const node *nd = &g->nodes[i];
     ft_node_info info = {.name = nd->name,
                          .op = nd->op,
+                         .val = {nd->first_out},
                          .out = g->values[nd->first_out].shape,
                          .in = nd->in,
                          .n_in = nd->n_in,

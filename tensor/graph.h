@@ -87,10 +87,14 @@ void ft_graph_init(ft_graph *g, uint64_t seed);
  * before keep what they were. */
 void ft_graph_freeze(ft_graph *g, ft_val up_to);
 
+/* Freezes node i as well, wherever it is, with its parameters. */
+void ft_graph_freeze_node(ft_graph *g, int32_t i);
+
 /* Nodes in order, for summaries: name, op, first output, parameters. */
 typedef struct ft_node_info {
     const char *name;
     const ft_op *op;
+    ft_val val;   /* output 0 */
     ft_shape out; /* of one sample */
     int64_t n_params, n_trainable;
     const ft_val *in;

@@ -39,12 +39,29 @@ static ft_err check_spec(const ft_plan *p) {
     for (int32_t i = 0; i < s->n_outputs; i++)
         FT_REQUIRE(s->outputs[i].id > 0 && s->outputs[i].id < p->g->n_values, GRAPH,
                    "output %d is not a value of this graph", i);
+    for (int32_t i = 0; i < s->n_fed; i++) {
+        int32_t id = s->fed[i].id;
+        FT_REQUIRE(id > 0 && id < p->g->n_values && p->g->values[id].node >= 0, GRAPH,
+                   "fed value %d is made by no node of this graph", i);
+        FT_REQUIRE(plan_loss_index(p, id) == NEVER, GRAPH, "%s is a loss and cannot be fed",
+                   ft_val_name(p->g, s->fed[i]));
+    }
     return FT_OK;
 }
 
 static void find_kept(ft_plan *p) {
     for (int32_t i = 0; i < p->spec.n_losses; i++) p->values[p->spec.losses[i].id].kept = true;
     for (int32_t i = 0; i < p->spec.n_outputs; i++) p->values[p->spec.outputs[i].id].kept = true;
+    for (int32_t i = 0; i < p->spec.n_fed; i++) p->values[p->spec.fed[i].id].kept = true;
+}
+
+/* In the plan's own graph a fed value is an input. */
+static void feed(ft_plan *p) {
+    for (int32_t i = 0; i < p->spec.n_fed; i++) {
+        value *v = &p->own.values[p->spec.fed[i].id];
+        v->node = NEVER;
+        v->input = 0; /* its name is not asked for */
+    }
 }
 
 /* Marks every node that an output or a loss depends on. */
@@ -73,6 +90,10 @@ static ft_err find_gradients(ft_plan *p) {
             if (nd->in[k].id > 0 && p->values[nd->in[k].id].wants)
                 for (int32_t o = 0; o < nd->op->n_out; o++) p->values[nd->first_out + o].wants = true;
     }
+    for (int32_t i = 0; i < p->spec.n_fed; i++)
+        FT_REQUIRE(!p->spec.training || !p->values[p->spec.fed[i].id].wants, GRAPH,
+                   "%s is fed, yet something before it is to be trained",
+                   ft_val_name(p->source, p->spec.fed[i]));
     if (!p->spec.training) return FT_OK;
     for (int32_t i = 0; i < p->spec.n_losses; i++) {
         plan_value *loss = &p->values[p->spec.losses[i].id];
@@ -149,6 +170,7 @@ static ft_err compile(ft_plan *p) {
     }
     find_kept(p);
     FT_TRY(plan_order(p));
+    feed(p);
     find_needed(p);
     FT_TRY(find_gradients(p));
     plan_fold(p);
@@ -167,7 +189,7 @@ ft_err ft_compile(ft_graph *g, const ft_plan_spec *spec, ft_plan **out) {
     p->spec = *spec;
     p->lanes = ft_threads();
     ft_err e = compile(p);
-    p->spec.outputs = NULL; /* the caller's array may be gone after this */
+    p->spec.outputs = p->spec.fed = NULL; /* the caller's arrays may be gone after this */
     if (e != FT_OK) {
         ft_plan_free(p);
         return e;

@@ -22,6 +22,9 @@ typedef struct ft_plan_spec {
     ft_real loss_weights[FT_MAX_LOSSES];
     int32_t n_outputs; /* values to keep readable after a run, besides the losses */
     const ft_val *outputs;
+    int32_t n_fed; /* values of nodes that are given to the plan, as inputs are: what only they depend on is
+                      not run. Nothing before them may be trained */
+    const ft_val *fed;
     bool direct;  /* no Winograd or Cook-Toom convolutions: slower, and the rounding is the definition's */
     bool isolate; /* for tests: no aliasing, no folding, no shared memory: every buffer has a place of its own
                    */
@@ -31,8 +34,8 @@ typedef struct ft_plan_spec {
 ft_err ft_compile(ft_graph *g, const ft_plan_spec *spec, ft_plan **out);
 void ft_plan_free(ft_plan *p);
 
-/* The memory of an input to fill (it keeps its contents over runs), or of an output or loss to read after a
- * run, for n samples (n <= batch). */
+/* The memory of an input or a fed value to fill (it keeps its contents over runs), or of an output or loss to
+ * read after a run, for n samples (n <= batch). */
 ft_view ft_plan_value(const ft_plan *p, ft_val v, int32_t n);
 /* The gradient of a trainable parameter, shape of the parameter, contiguous; NULL when none is wanted. */
 ft_real *ft_plan_grad(const ft_plan *p, const ft_param *param);
