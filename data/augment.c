@@ -23,6 +23,11 @@ const char *ft_crop_name(ft_crop crop) {
     return names[crop];
 }
 
+bool ft_augment_changes(const ft_augment *a) {
+    return a->flip || a->crop != FT_CROP_NONE || a->rotate > 0 || a->shift > 0 || a->scale > 0 ||
+           ft_color_changes(&a->color);
+}
+
 ft_err ft_augment_check(const ft_augment *a, int32_t h, int32_t w) {
     int32_t side = h < w ? h : w;
     FT_REQUIRE(a->pad >= 0 && a->pad < side, CONFIG,
@@ -33,7 +38,7 @@ ft_err ft_augment_check(const ft_augment *a, int32_t h, int32_t w) {
                (double)a->shift);
     FT_REQUIRE(a->scale >= 0 && a->scale < 1, CONFIG,
                "augment.scale is %g; it lies between 0 and 1, 1 excluded", (double)a->scale);
-    return FT_OK;
+    return ft_color_check(&a->color);
 }
 
 uint64_t ft_augment_seed(uint64_t seed, int64_t epoch) {
@@ -86,6 +91,7 @@ ft_augment_plan ft_augment_draw(const ft_augment *a, uint64_t epoch_seed, int32_
     if (a->crop == FT_CROP_INCEPTION) plan.box = inception_box(&rng, src_w, src_h);
     plan.warped = a->rotate > 0 || a->shift > 0 || a->scale > 0;
     if (plan.warped) warp_matrix(&rng, a, w, h, plan.matrix);
+    plan.color = ft_color_draw(&a->color, &rng);
     return plan;
 }
 

@@ -1,11 +1,12 @@
 /* Random changes of training images. What happens to an image depends on (seed, epoch, sample number) alone.
  *
  *   crop inception:     a box of the original, resized   \
- *   crop random, none:  the whole, resized; pad and cut  /  -> warp (rotate, shift, scale) -> flip
+ *   crop random, none:  the whole, resized; pad and cut  /  -> warp (rotate, shift, scale) -> flip -> colour
  */
 #ifndef FACET_DATA_AUGMENT_H
 #define FACET_DATA_AUGMENT_H
 
+#include "data/color.h"
 #include "data/resize.h"
 
 typedef enum ft_crop {
@@ -30,10 +31,14 @@ typedef struct ft_augment {
     float rotate; /* degrees: turn by up to this much either way */
     float shift;  /* fraction of a side: move by up to this much each way */
     float scale; /* fraction: enlarge by 1 - scale to 1 + scale; all three repeat the edge where nothing is */
+    ft_color_options color;
 } ft_augment;
 
 /* FT_E_CONFIG names the field that makes no sense for inputs of h x w. */
 ft_err ft_augment_check(const ft_augment *a, int32_t h, int32_t w);
+
+/* Does it change anything? */
+bool ft_augment_changes(const ft_augment *a);
 
 /* What chance decided for one image. */
 typedef struct ft_augment_plan {
@@ -42,6 +47,7 @@ typedef struct ft_augment_plan {
     int32_t dx, dy;   /* FT_CROP_RANDOM: where the cut begins in the resized image, -pad .. pad */
     double matrix[6]; /* warped: the resized image's point that shows at (x, y) is
                          (m0 x + m1 y + m2, m3 x + m4 y + m5), pixel centres at integers */
+    ft_color_plan color;
 } ft_augment_plan;
 
 /* The seed of an epoch's changes. */

@@ -4,11 +4,14 @@
 #include "data/dataset_kind.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
-ft_err ft_dataset_open(const char *path, ft_dataset **ds) {
+ft_err ft_dataset_open(const char *path, const ft_dataset_options *o, ft_dataset **ds) {
+    static const ft_dataset_options usual = {0};
     *ds = NULL;
     struct stat st;
     if (stat(path, &st) != 0) {
@@ -16,9 +19,12 @@ ft_err ft_dataset_open(const char *path, ft_dataset **ds) {
             FT_FAIL(DATA, "%s: there is no such folder; data.path must name a folder of data", path);
         FT_FAIL(IO, "%s: %s", path, strerror(errno));
     }
+    if (S_ISREG(st.st_mode) && ft_dataset_is_list(path))
+        return ft_dataset_open_list(path, o ? o : &usual, ds);
     FT_REQUIRE(
         S_ISDIR(st.st_mode), DATA,
-        "%s: this is a file; give a folder that holds one sub-folder of images per class, or IDX files",
+        "%s: this is a file; give a folder that holds one sub-folder of images per class, or IDX files, or a "
+        "list that ends in .csv or .tsv",
         path);
     if (ft_dataset_is_idx(path)) return ft_dataset_open_idx(path, ds);
     return ft_dataset_open_folder(path, ds);
@@ -42,6 +48,26 @@ void ft_dataset_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes
 
 ft_err ft_dataset_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out) {
     return ds->ops->read(ds, i, want, out);
+}
+
+ft_err ft_dataset_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
+    return ds->ops->content(ds, i, hash);
+}
+
+ft_err ft_file_content(const char *path, uint64_t *hash) {
+    FILE *f = fopen(path, "rb");
+    FT_REQUIRE(f, IO, "%s: cannot open: %s", path, strerror(errno));
+    XXH3_state_t *state = XXH3_createState();
+    ft_err e = state ? FT_OK : ft_err_set(FT_E_MEMORY, "%s: no memory to read it", path);
+    if (e == FT_OK) XXH3_64bits_reset(state);
+    char part[16384];
+    for (size_t n; e == FT_OK && (n = fread(part, 1, sizeof part, f)) > 0;)
+        XXH3_64bits_update(state, part, n);
+    if (e == FT_OK && ferror(f)) e = ft_err_set(FT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+    if (e == FT_OK) *hash = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    fclose(f);
+    return e;
 }
 
 void ft_dataset_free_classes(ft_dataset *ds) {

@@ -1,9 +1,11 @@
 /* Data sets: numbered samples with a class each, behind one interface. ft_dataset_open finds out the kind:
  *
  *   class folders   PATH/CLASS/image.jpg; the classes are the folders, sorted bytewise, then the files
- *   IDX             PATH/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], as MNIST and its relatives come
- *                   (a dot may stand for the dash before "idx"). A file classes.txt there may name the
- *                   classes, a line each; else they are "0", "1", ... up to the largest training label.
+ *   list            PATH.csv or .tsv: a header, then an image a line; ft_dataset_options says which columns
+ * hold its file, class and part; classes in the order of numbers if all are, else bytewise IDX
+ * PATH/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], as MNIST and its relatives come (a dot may stand
+ * for the dash before "idx"). A file classes.txt there may name the classes, a line each; else they are "0",
+ * "1", ... up to the largest training label.
  */
 #ifndef FACET_DATA_DATASET_H
 #define FACET_DATA_DATASET_H
@@ -25,6 +27,7 @@ typedef struct ft_dataset_ops {
     ft_fixed (*fixed)(const ft_dataset *ds, int32_t i);
     void (*name)(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes);
     ft_err (*read)(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
+    ft_err (*content)(const ft_dataset *ds, int32_t i, uint64_t *hash);
     void (*free)(ft_dataset *ds); /* what the kind allocated, and ds itself */
 } ft_dataset_ops;
 
@@ -39,9 +42,21 @@ struct ft_dataset {
                              does not */
 };
 
-/* Opens the data set at path, which *ds owns afterwards. FT_E_DATA says what is wrong with the data, FT_E_IO
- * that they cannot be read. After a failure *ds is NULL. */
-ft_err ft_dataset_open(const char *path, ft_dataset **ds);
+/* How to read a list; zeros where nothing is to be said. Borrowed while it is opened. */
+typedef struct ft_dataset_options {
+    const char *label;  /* the column of the classes */
+    const char *file;   /* the column of the images' paths; "file" by default */
+    const char *folder; /* of the images, relative to the list's own; none: that */
+    const char *split;  /* the column that says train, val or test; none: no part is fixed */
+    const char *const
+        *where; /* (n_where) conditions that an image must meet: "column=value", !=, <, <=, >, >= */
+    int32_t n_where;
+} ft_dataset_options;
+
+/* Opens the data set at path, which *ds owns afterwards; o may be NULL. FT_E_CONFIG: of a list, a column that
+ * is not there; FT_E_DATA says what is wrong with the data, FT_E_IO that they cannot be read. After a failure
+ * *ds is NULL. */
+ft_err ft_dataset_open(const char *path, const ft_dataset_options *o, ft_dataset **ds);
 /* Releases it; NULL is fine. */
 void ft_dataset_free(ft_dataset *ds);
 
@@ -54,5 +69,8 @@ void ft_dataset_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes
 /* Sample i as an image, which the caller frees. Errors as ft_image_load, naming the file; *out is then empty.
  */
 ft_err ft_dataset_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
+/* XXH3-64 of what sample i is made from, its file's bytes for instance: equal for equal images. FT_E_IO,
+ * FT_E_DATA. */
+ft_err ft_dataset_content(const ft_dataset *ds, int32_t i, uint64_t *hash);
 
 #endif

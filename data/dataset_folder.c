@@ -11,6 +11,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+enum { MAX_PATH = 4096 };
+
 #define EXTENSIONS ".jpg .jpeg .png .pgm .ppm .pnm .pbm"
 
 typedef struct sample {
@@ -39,15 +41,26 @@ static void folder_name(const ft_dataset *ds, int32_t i, char *buffer, size_t by
     snprintf(buffer, bytes, "%s/%s", ds->class_names[s->label], s->file);
 }
 
-static ft_err folder_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out) {
+static ft_err sample_path(const ft_dataset *ds, int32_t i, char path[MAX_PATH]) {
     const folder *f = (const folder *)ds;
     const sample *s = &f->samples[i];
-    *out = (ft_image){0};
-    char path[4096];
-    int n = snprintf(path, sizeof path, "%s/%s/%s", f->path, ds->class_names[s->label], s->file);
-    FT_REQUIRE(n > 0 && (size_t)n < sizeof path, DATA, "%s/%s/%s: the path is too long", f->path,
+    int n = snprintf(path, MAX_PATH, "%s/%s/%s", f->path, ds->class_names[s->label], s->file);
+    FT_REQUIRE(n > 0 && n < MAX_PATH, DATA, "%s/%s/%s: the path is too long", f->path,
                ds->class_names[s->label], s->file);
+    return FT_OK;
+}
+
+static ft_err folder_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out) {
+    *out = (ft_image){0};
+    char path[MAX_PATH];
+    FT_TRY(sample_path(ds, i, path));
     return ft_image_load(path, want, out);
+}
+
+static ft_err folder_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
+    char path[MAX_PATH];
+    FT_TRY(sample_path(ds, i, path));
+    return ft_file_content(path, hash);
 }
 
 static void folder_free(ft_dataset *ds) {
@@ -64,6 +77,7 @@ static const ft_dataset_ops folder_ops = {.kind = "class folders",
                                           .fixed = folder_fixed,
                                           .name = folder_name,
                                           .read = folder_read,
+                                          .content = folder_content,
                                           .free = folder_free};
 
 /* The names in a directory that are not hidden, sorted bytewise. */

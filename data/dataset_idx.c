@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <xxhash.h>
 #include <zlib.h>
 
 enum { MAGIC_LABELS = 0x801, MAGIC_IMAGES = 0x803, MAX_SIDE = 65535, MAX_CLASS_FILE = 1 << 20 };
@@ -69,6 +70,13 @@ static ft_err idx_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_i
     return FT_OK;
 }
 
+static ft_err idx_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
+    const idx_file *f = &locate(ds, &i)->images;
+    int64_t n = (int64_t)f->w * f->h;
+    *hash = XXH3_64bits(f->p + i * n, (size_t)n);
+    return FT_OK;
+}
+
 static void idx_free(ft_dataset *ds) {
     idx *d = (idx *)ds;
     for (int k = 0; k < 2; k++) {
@@ -84,6 +92,7 @@ static const ft_dataset_ops idx_ops = {.kind = "IDX",
                                        .fixed = idx_fixed,
                                        .name = idx_name,
                                        .read = idx_read,
+                                       .content = idx_content,
                                        .free = idx_free};
 
 /* Finds PREFIX-WHAT-KIND-ubyte in its spellings; false when none is there. name has 64 bytes. */

@@ -4,14 +4,20 @@
 
 #include "data/dataset.h"
 
-/* Each opens the folder at path, known to exist; after a failure *ds is NULL. */
+/* Each opens the folder or file at path, known to exist; after a failure *ds is NULL. */
 ft_err ft_dataset_open_folder(const char *path, ft_dataset **ds);
 ft_err ft_dataset_open_idx(const char *path, ft_dataset **ds);
+ft_err ft_dataset_open_list(const char *path, const ft_dataset_options *o, ft_dataset **ds);
+/* Whether the file's name is a list's. */
+bool ft_dataset_is_list(const char *path);
 /* Whether the folder holds an IDX file of images. */
 bool ft_dataset_is_idx(const char *path);
 
 /* Releases the class names. */
 void ft_dataset_free_classes(ft_dataset *ds);
+
+/* ft_dataset_content of a file. */
+ft_err ft_file_content(const char *path, uint64_t *hash);
 
 /* "a/b" in new memory, or NULL. */
 char *ft_path_join(const char *a, const char *b);

@@ -68,6 +68,7 @@ static void fill_batch(ft_loader *l, ft_sampler_scratch *scratch, int32_t k) {
         int32_t position = l->order[from + i], sample = l->index[position];
         s->index[i] = sample;
         s->labels[i] = (float)ft_dataset_label(l->sampler.ds, sample);
+        if (!s->x) continue;
         s->err = ft_sampler_make(&l->sampler, scratch, l->epoch_seed, position, sample,
                                  s->x + i * l->sample_floats);
         if (s->err != FT_OK) {
@@ -135,10 +136,10 @@ static ft_err allocate(ft_loader *l, const int32_t *index) {
     bool ok = l->index && l->order && l->slots;
     for (int32_t i = 0; ok && i < l->n_slots; i++) {
         slot *s = &l->slots[i];
-        s->x = ft_alloc(batch, floats * sizeof(float));
+        if (!o->numbers_only) s->x = ft_alloc(batch, floats * sizeof(float));
         s->labels = ft_alloc(batch, sizeof(float));
         s->index = ft_alloc(batch, sizeof(int32_t));
-        ok = s->x && s->labels && s->index;
+        ok = (s->x || o->numbers_only) && s->labels && s->index;
     }
     FT_REQUIRE(ok, MEMORY,
                "no memory for %d batches of %zu images of %d x %d x %d; lower the batch size or data.workers",
@@ -177,10 +178,12 @@ ft_err ft_loader_new(const ft_dataset *ds, const int32_t *index, int32_t n, cons
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->done, NULL);
     l->sampler = (ft_sampler){.ds = ds, .options = *options};
+    if (options->numbers_only) l->sampler.options.workers = l->sampler.options.cache_mb = 0;
     ft_normalizer_init(&l->sampler.normalizer, &options->image);
+    ft_normalizer_init(&l->sampler.unit, &(ft_preprocess){.normalize = FT_NORMALIZE_UNIT});
     l->n = n;
     l->n_batches = n / options->batch + (n % options->batch && !options->drop_last);
-    l->n_slots = options->workers ? options->workers + SPARE_SLOTS : 1;
+    l->n_slots = l->sampler.options.workers ? l->sampler.options.workers + SPARE_SLOTS : 1;
     l->sample_floats = (int64_t)options->image.h * options->image.w * options->image.c;
     ft_err e = allocate(l, index);
     if (e == FT_OK) e = start_threads(l);
@@ -241,7 +244,7 @@ ft_err ft_loader_start(ft_loader *loader, int64_t epoch, int32_t first_batch) {
         ft_rng rng = ft_rng_stream(ft_rng_derive_name(o->seed, "shuffle"), (uint64_t)epoch);
         ft_rng_shuffle(&rng, l->order, l->n);
     }
-    l->epoch_seed = ft_augment_seed(o->seed, epoch);
+    l->epoch_seed = ft_augment_seed(o->seed, o->variants ? epoch % o->variants : epoch);
     l->claim = l->out = l->released = first_batch;
     l->end = l->n_batches;
     l->waited = 0;

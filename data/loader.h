@@ -17,12 +17,14 @@
 
 typedef struct ft_loader_options {
     ft_preprocess image;
-    bool training; /* augment applies, image.center_crop does not; otherwise the reverse */
+    bool numbers_only; /* samples' numbers and labels alone, no images: x is NULL and nothing is read */
+    bool training;     /* augment applies, image.center_crop does not; otherwise the reverse */
     ft_augment augment;
     int32_t batch;    /* samples, at least 1 */
     bool shuffle;     /* a new order each epoch; otherwise that of the index list */
     bool drop_last;   /* leave a short last batch out */
     uint64_t seed;    /* of the order and of augment */
+    int32_t variants; /* 0: an image is changed anew in every epoch; else as in epoch % variants */
     int32_t workers;  /* threads, 0 to 256; 0: the caller's own thread does the work in ft_loader_next */
     int32_t cache_mb; /* MiB of decoded images to keep between epochs; 0: none. Unused for data in memory */
 } ft_loader_options;

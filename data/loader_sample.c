@@ -61,7 +61,14 @@ static ft_err augment(const ft_sampler *s, ft_sampler_scratch *scratch, uint64_t
         ft_image_warp(im, plan.matrix, spare);
         im = spare;
     }
-    ft_normalizer_apply(&s->normalizer, im, plan.mirrored, x);
+    if (plan.color.n == 0) {
+        ft_normalizer_apply(&s->normalizer, im, plan.mirrored, x);
+        return FT_OK;
+    }
+    int64_t pixels = (int64_t)p->w * p->h;
+    ft_normalizer_apply(&s->unit, im, plan.mirrored, x);
+    ft_color_apply(&plan.color, pixels, p->c, x);
+    ft_normalizer_apply_floats(&s->normalizer, pixels, p->c, x);
     return FT_OK;
 }
 

@@ -10,6 +10,7 @@ typedef struct ft_sampler {
     const ft_dataset *ds;
     ft_loader_options options;
     ft_normalizer normalizer;
+    ft_normalizer unit;    /* to [0, 1], for changes of colour */
     ft_image_cache *cache; /* by position, or NULL */
 } ft_sampler;
 

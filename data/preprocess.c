@@ -22,6 +22,14 @@ const char *ft_normalize_name(ft_normalize how) {
     return names[how];
 }
 
+void ft_preprocess_imagenet(ft_preprocess *p) {
+    static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
+    for (int k = 0; k < 3; k++) {
+        p->mean[k] = mean[k];
+        p->std[k] = std[k];
+    }
+}
+
 ft_err ft_preprocess_check(const ft_preprocess *p) {
     enum { MAX_SIDE = 16384 };
     FT_REQUIRE(p->h >= 1 && p->h <= MAX_SIDE && p->w >= 1 && p->w <= MAX_SIDE, CONFIG,
@@ -115,6 +123,29 @@ void ft_normalizer_apply(const ft_normalizer *z, const ft_image *im, bool mirror
         else
             row_grey(t[0], im->p + y * stride, im->w, mirrored, x + y * stride);
     }
+}
+
+void ft_normalizer_apply_floats(const ft_normalizer *z, int64_t pixels, int32_t c, float *x) {
+    float scale[3], shift[3];
+    for (int k = 0; k < 3; k++) { /* the tables are straight lines */
+        shift[k] = z->table[k][0];
+        scale[k] = z->table[k][255] - z->table[k][0];
+    }
+    if (z->how == FT_NORMALIZE_STANDARD) {
+        double n = (double)(pixels * c), sum = 0, squares = 0;
+        for (int64_t i = 0; i < pixels * c; i++) {
+            sum += (double)x[i];
+            squares += (double)x[i] * (double)x[i];
+        }
+        double mean = sum / n, std = 255 * sqrt(fmax(squares / n - mean * mean, 0.0));
+        std = fmax(std, 1.0 / sqrt(n));
+        for (int k = 0; k < 3; k++) {
+            scale[k] = (float)(255 / std);
+            shift[k] = (float)(-255 * mean / std);
+        }
+    }
+    for (int64_t i = 0; i < pixels; i++)
+        for (int32_t k = 0; k < c; k++) x[i * c + k] = x[i * c + k] * scale[k] + shift[k];
 }
 
 ft_err ft_preprocess_image(const ft_preprocess *p, ft_resizer *r, const ft_image *im, float *x) {

@@ -29,6 +29,8 @@ typedef struct ft_preprocess {
                               left: much faster, pixels differ a little from a full decode */
 } ft_preprocess;
 
+/* Sets mean and std to ImageNet's, by which torchvision normalises. */
+void ft_preprocess_imagenet(ft_preprocess *p);
 /* FT_E_CONFIG names the field that makes no sense. */
 ft_err ft_preprocess_check(const ft_preprocess *p);
 /* How to read an image for it; reserve >= 1: how much larger than the input the decoded image must be. */
@@ -46,6 +48,9 @@ void ft_normalizer_init(ft_normalizer *z, const ft_preprocess *p);
 /* im (h, w, c) to x (h, w, c), rows reversed left to right when mirrored. z itself is not changed, so threads
  * may share it. */
 void ft_normalizer_apply(const ft_normalizer *z, const ft_image *im, bool mirrored, float *x);
+
+/* The same for numbers x (pixels, c) in [0, 1], in place, of an image whose colours were changed. */
+void ft_normalizer_apply_floats(const ft_normalizer *z, int64_t pixels, int32_t c, float *x);
 
 /* All of it for one image, as evaluation does: im -> x (p->h, p->w, p->c). im->c == p->c. r: the thread's
  * scratch. */

@@ -61,14 +61,14 @@ static void put_gz(const char *path, const void *bytes, size_t n) {
 
 static ft_dataset *open_ok(const char *path) {
     ft_dataset *ds;
-    ft_err e = ft_dataset_open(path, &ds);
+    ft_err e = ft_dataset_open(path, NULL, &ds);
     ck_assert_msg(e == FT_OK, "%s", ft_err_message());
     return ds;
 }
 
 static void open_fails(const char *path, const char *words) {
     ft_dataset *ds = (ft_dataset *)1;
-    ck_assert_int_eq(ft_dataset_open(path, &ds), FT_E_DATA);
+    ck_assert_int_eq(ft_dataset_open(path, NULL, &ds), FT_E_DATA);
     ck_assert_ptr_null(ds);
     ck_assert_msg(strstr(ft_err_message(), words) && strstr(ft_err_message(), root), "\"%s\" lacks \"%s\"",
                   ft_err_message(), words);
@@ -129,6 +129,26 @@ static uint64_t fingerprint_of(const char *path) {
     ft_dataset_free(ds);
     return f;
 }
+
+static uint64_t content_of(const ft_dataset *ds, int32_t i) {
+    uint64_t hash = 0;
+    ck_assert_msg(ft_dataset_content(ds, i, &hash) == FT_OK, "%s", ft_err_message());
+    return hash;
+}
+
+START_TEST(content) { /* of the bytes alone */
+    make_folder();
+    ft_dataset *ds = open_ok(root);
+    uint64_t before[] = {content_of(ds, 0), content_of(ds, 1), content_of(ds, 2)}, hash;
+    ck_assert(before[0] != before[1] && before[1] != before[2] && before[0] != before[2]);
+    put_text(at("beta/2.pgm"), "P5 1 1 255\na"); /* now as 10.PGM */
+    ck_assert(content_of(ds, 0) == before[0] && content_of(ds, 2) == before[1]);
+    ck_assert_int_eq(unlink(at("beta/2.pgm")), 0);
+    ck_assert_int_eq(ft_dataset_content(ds, 2, &hash), FT_E_IO);
+    ck_assert_msg(strstr(ft_err_message(), "beta/2.pgm"), "%s", ft_err_message());
+    ft_dataset_free(ds);
+}
+END_TEST
 
 START_TEST(folder_fingerprint) {
     uint64_t first = fingerprint_of(root);
@@ -473,6 +493,7 @@ int main(void) {
     TCase *folder = tcase_create("folder"), *idx = tcase_create("idx"), *split = tcase_create("split");
     tcase_add_checked_fixture(folder, make_folder, remove_root);
     tcase_add_test(folder, folder_reading);
+    tcase_add_test(folder, content);
     tcase_add_test(folder, folder_fingerprint);
     tcase_add_test(folder, folder_errors);
     tcase_add_checked_fixture(idx, make_idx, remove_root);

@@ -114,6 +114,7 @@ static const ft_augment augments[] = {
     {.flip = true, .crop = FT_CROP_RANDOM, .pad = 2},
     {.crop = FT_CROP_RANDOM, .pad = 3, .reflect = true, .rotate = 10, .shift = 0.1f, .scale = 0.1f},
     {.flip = true, .crop = FT_CROP_INCEPTION},
+    {.flip = true, .color = {.color = FT_COLOR_INCEPTION}},
 };
 
 START_TEST(any_number_of_workers) {
@@ -180,6 +181,29 @@ START_TEST(each_sample_once) {
     }
     ck_assert_int_eq(ft_loader_next(l, &b), FT_OK); /* the end stays the end */
     ck_assert_int_eq(b.n, 0);
+    ft_loader_free(l);
+}
+END_TEST
+
+START_TEST(numbers_only) { /* the same samples in the same order, and nothing is read */
+    fake ds = make_fake(), unread = make_fake();
+    ft_loader_options o = basic;
+    ft_loader *l = make_loader(&ds, o);
+    run_epoch(l, 3, 2, &reference);
+    ft_loader_free(l);
+    o.numbers_only = true;
+    o.workers = 2;
+    o.cache_mb = 8;
+    l = make_loader(&unread, o);
+    ck_assert_int_eq(ft_loader_start(l, 3, 2), FT_OK);
+    int32_t n = 0;
+    for (ft_batch b; ft_loader_next(l, &b) == FT_OK && b.n > 0; n += b.n) {
+        ck_assert_ptr_null(b.x);
+        ck_assert_mem_eq(b.index, reference.index + n, (size_t)b.n * sizeof *b.index);
+        ck_assert_mem_eq(b.labels, reference.labels + n, (size_t)b.n * sizeof *b.labels);
+    }
+    ck_assert_int_eq(n, reference.n);
+    ck_assert_int_eq(unread.n_reads, 0);
     ft_loader_free(l);
 }
 END_TEST
@@ -481,6 +505,7 @@ int main(void) {
     tcase_add_loop_test(loader, any_number_of_workers, 0, sizeof augments / sizeof augments[0]);
     tcase_add_test(loader, resume_in_the_middle);
     tcase_add_test(loader, each_sample_once);
+    tcase_add_test(loader, numbers_only);
     tcase_add_test(loader, batch_sizes);
     tcase_add_test(loader, plain_pixels);
     tcase_add_test(loader, bad_image);

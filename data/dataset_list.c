@@ -1,0 +1,327 @@
+/* A list of images: PATH.csv or PATH.tsv with a header line, an image a line. Columns say the file (relative
+ * to the list's folder), the class, and, if wanted, the part of the split; conditions on columns choose the
+ * lines.
+ */
+#include "data/csv.h"
+#include "data/dataset_kind.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { MAX_PATH = 4096, MAX_CONDITIONS = 32, MAX_CLASSES = 65536 };
+
+typedef struct sample {
+    size_t file, label; /* offsets in the text */
+    int32_t class;
+    uint8_t fixed; /* ft_fixed */
+} sample;
+
+typedef struct list {
+    ft_dataset base;
+    char *folder;
+    sample *samples; /* (base.n) */
+    int64_t room;
+    char *text; /* all names, each with its end */
+    size_t used, text_room;
+} list;
+
+/* ---- samples ---- */
+
+static int32_t list_label(const ft_dataset *ds, int32_t i) {
+    return ((const list *)ds)->samples[i].class;
+}
+
+static ft_fixed list_fixed(const ft_dataset *ds, int32_t i) {
+    return (ft_fixed)((const list *)ds)->samples[i].fixed;
+}
+
+static void list_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes) {
+    const list *l = (const list *)ds;
+    snprintf(buffer, bytes, "%s", l->text + l->samples[i].file);
+}
+
+static ft_err path_of(const list *l, const char *file, char path[MAX_PATH]) {
+    int n = snprintf(path, MAX_PATH, "%s%s%s", *file == '/' ? "" : l->folder, *file == '/' ? "" : "/", file);
+    FT_REQUIRE(n > 0 && n < MAX_PATH, DATA, "%s/%.200s...: the path is too long", l->folder, file);
+    return FT_OK;
+}
+
+static ft_err list_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out) {
+    const list *l = (const list *)ds;
+    char path[MAX_PATH];
+    *out = (ft_image){0};
+    FT_TRY(path_of(l, l->text + l->samples[i].file, path));
+    return ft_image_load(path, want, out);
+}
+
+static ft_err list_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
+    const list *l = (const list *)ds;
+    char path[MAX_PATH];
+    FT_TRY(path_of(l, l->text + l->samples[i].file, path));
+    return ft_file_content(path, hash);
+}
+
+static void list_free(ft_dataset *ds) {
+    list *l = (list *)ds;
+    free(l->folder);
+    free(l->samples);
+    free(l->text);
+    ft_dataset_free_classes(ds);
+    free(l);
+}
+
+static const ft_dataset_ops list_ops = {.kind = "list",
+                                        .label = list_label,
+                                        .fixed = list_fixed,
+                                        .name = list_name,
+                                        .read = list_read,
+                                        .content = list_content,
+                                        .free = list_free};
+
+/* ---- columns and conditions ---- */
+
+typedef struct condition {
+    int32_t column;
+    char op[3];
+    const char *value;
+} condition;
+
+typedef struct columns {
+    int32_t file, label, split; /* split -1: none */
+    condition where[MAX_CONDITIONS];
+    int32_t n_where;
+} columns;
+
+static ft_err find_column(const ft_csv *c, const char *what, const char *name, size_t len, int32_t *column) {
+    char there[512] = "";
+    for (*column = 0; *column < c->n; ++*column)
+        if (strlen(c->field[*column]) == len && memcmp(c->field[*column], name, len) == 0) return FT_OK;
+    for (int32_t i = 0; i < c->n; i++) {
+        strncat(there, i ? ", " : "", sizeof there - strlen(there) - 1);
+        strncat(there, c->field[i], sizeof there - strlen(there) - 1);
+    }
+    FT_FAIL(CONFIG, "%s: %s: the list has no column '%.*s'; its columns: %s", c->path, what, (int)len, name,
+            there);
+}
+
+/* "age>=12" */
+static ft_err parse_condition(const ft_csv *c, const char *text, condition *k) {
+    size_t len = strcspn(text, "=!<>");
+    const char *op = text + len;
+    size_t n = strspn(op, "=!<>");
+    static const char *const known[] = {"=", "!=", "<", "<=", ">", ">="};
+    bool is_known = false;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        is_known |= strlen(known[i]) == n && memcmp(known[i], op, n) == 0;
+    FT_REQUIRE(len > 0 && is_known, CONFIG,
+               "data.list.where: '%s' is no condition; write column=value, or with !=, <, <=, >, >=", text);
+    memcpy(k->op, op, n);
+    k->op[n] = '\0';
+    k->value = op + n;
+    return find_column(c, "data.list.where", text, len, &k->column);
+}
+
+static ft_err find_columns(const ft_csv *c, const ft_dataset_options *o, columns *k) {
+    FT_REQUIRE(o->label && *o->label, CONFIG,
+               "%s: a list needs data.list.label, the column that holds the class", c->path);
+    const char *file = o->file && *o->file ? o->file : "file";
+    FT_TRY(find_column(c, "data.list.file", file, strlen(file), &k->file));
+    FT_TRY(find_column(c, "data.list.label", o->label, strlen(o->label), &k->label));
+    k->split = -1;
+    if (o->split && *o->split)
+        FT_TRY(find_column(c, "data.list.split", o->split, strlen(o->split), &k->split));
+    FT_REQUIRE(o->n_where <= MAX_CONDITIONS, CONFIG, "data.list.where: more than %d conditions",
+               MAX_CONDITIONS);
+    for (k->n_where = 0; k->n_where < o->n_where; k->n_where++)
+        FT_TRY(parse_condition(c, o->where[k->n_where], &k->where[k->n_where]));
+    return FT_OK;
+}
+
+static ft_err number_of(const ft_csv *c, const char *text, double *x) {
+    char *end;
+    *x = strtod(text, &end);
+    FT_REQUIRE(end != text && *end == '\0', DATA,
+               "%s:%lld: '%.64s' is no number, which data.list.where compares", c->path, (long long)c->line,
+               text);
+    return FT_OK;
+}
+
+static ft_err holds(const ft_csv *c, const condition *k, bool *out) {
+    const char *value = c->field[k->column];
+    double a, b;
+    if (k->op[0] == '=' || k->op[0] == '!') {
+        *out = (strcmp(value, k->value) == 0) == (k->op[0] == '=');
+        return FT_OK;
+    }
+    FT_TRY(number_of(c, value, &a));
+    FT_TRY(number_of(c, k->value, &b));
+    *out = k->op[0] == '<' ? a < b : a > b;
+    if (k->op[1] == '=') *out |= a == b;
+    return FT_OK;
+}
+
+static ft_err part_of(const ft_csv *c, const char *text, uint8_t *fixed) {
+    static const char *const names[] = {"train", "val", "test"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *fixed = (uint8_t)(FT_FIXED_TRAIN + i);
+            return FT_OK;
+        }
+    FT_FAIL(DATA, "%s:%lld: '%.64s' in the column of parts; it says train, val or test", c->path,
+            (long long)c->line, text);
+}
+
+/* ---- lines ---- */
+
+static ft_err keep_text(list *l, const char *text, size_t *at) {
+    size_t len = strlen(text) + 1;
+    if (l->used + len > l->text_room) {
+        size_t room = 2 * (l->used + len) + 4096;
+        char *p = realloc(l->text, room);
+        FT_REQUIRE(p, MEMORY, "no memory for a list of images");
+        l->text = p;
+        l->text_room = room;
+    }
+    *at = l->used;
+    memcpy(l->text + l->used, text, len);
+    l->used += len;
+    return FT_OK;
+}
+
+static ft_err add_sample(list *l, const ft_csv *c, const columns *k) {
+    if (l->base.n == l->room) {
+        FT_REQUIRE(l->room < INT32_MAX / 2, DATA, "%s: more images than can be numbered", c->path);
+        l->room = l->room ? 2 * l->room : 1024;
+        sample *p = realloc(l->samples, (size_t)l->room * sizeof *p);
+        FT_REQUIRE(p, MEMORY, "no memory for a list of images");
+        l->samples = p;
+    }
+    const char *file = c->field[k->file], *label = c->field[k->label];
+    FT_REQUIRE(*file && *label, DATA, "%s:%lld: no %s", c->path, (long long)c->line,
+               *file ? "label" : "file");
+    sample s = {.fixed = FT_FIXED_NONE};
+    char path[MAX_PATH];
+    struct stat st;
+    FT_TRY(path_of(l, file, path));
+    FT_REQUIRE(stat(path, &st) == 0, DATA, "%s:%lld: %s: %s", c->path, (long long)c->line, path,
+               strerror(errno));
+    if (k->split >= 0) FT_TRY(part_of(c, c->field[k->split], &s.fixed));
+    FT_TRY(keep_text(l, file, &s.file));
+    FT_TRY(keep_text(l, label, &s.label));
+    l->samples[l->base.n++] = s;
+    uint64_t *hash = &l->base.fingerprint;
+    *hash = ft_hash_number(ft_hash_text(ft_hash_text(*hash, file), label), (uint64_t)st.st_size);
+    return FT_OK;
+}
+
+static ft_err read_lines(list *l, ft_csv *c, const ft_dataset_options *o) {
+    columns k = {0};
+    FT_TRY(ft_csv_next(c));
+    FT_REQUIRE(c->n > 0, DATA, "%s: the list is empty; its first line names the columns", c->path);
+    int32_t n_columns = c->n;
+    FT_TRY(find_columns(c, o, &k));
+    for (;;) {
+        FT_TRY(ft_csv_next(c));
+        if (c->n == 0) return FT_OK;
+        FT_REQUIRE(c->n == n_columns, DATA, "%s:%lld: %d fields where the header has %d", c->path,
+                   (long long)c->line, c->n, n_columns);
+        bool wanted = true;
+        for (int32_t i = 0; i < k.n_where && wanted; i++) FT_TRY(holds(c, &k.where[i], &wanted));
+        if (wanted)
+            FT_TRY(add_sample(l, c, &k));
+        else
+            l->base.n_ignored++;
+    }
+}
+
+/* ---- classes ---- */
+
+static bool is_number(const char *text) {
+    char *end;
+    strtod(text, &end);
+    return end != text && *end == '\0';
+}
+
+static int by_number(const void *a, const void *b) {
+    double x = strtod(*(char *const *)a, NULL), y = strtod(*(char *const *)b, NULL);
+    return x < y ? -1 : x > y ? 1 : strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The distinct labels, sorted: as numbers if all are. */
+static ft_err name_classes(list *l, const char *path) {
+    ft_dataset *ds = &l->base;
+    FT_REQUIRE(ds->n > 0, DATA, "%s: no line meets data.list.where", path);
+    char **labels = calloc((size_t)ds->n, sizeof *labels);
+    ds->class_names = calloc((size_t)(ds->n < MAX_CLASSES ? ds->n : MAX_CLASSES), sizeof *ds->class_names);
+    ft_err e =
+        labels && ds->class_names ? FT_OK : ft_err_set(FT_E_MEMORY, "%s: no memory for class names", path);
+    bool numbers = true;
+    for (int32_t i = 0; e == FT_OK && i < ds->n; i++) {
+        labels[i] = l->text + l->samples[i].label;
+        numbers &= is_number(labels[i]);
+    }
+    int (*order)(const void *, const void *) = numbers ? by_number : by_bytes;
+    if (e == FT_OK) qsort(labels, (size_t)ds->n, sizeof *labels, order);
+    for (int32_t i = 0; e == FT_OK && i < ds->n; i++) {
+        if (i > 0 && strcmp(labels[i], labels[i - 1]) == 0) continue;
+        if (ds->n_classes == MAX_CLASSES)
+            e = ft_err_set(FT_E_DATA,
+                           "%s: more than %d different labels; is data.list.label the right column?", path,
+                           MAX_CLASSES);
+        else if (!(ds->class_names[ds->n_classes] = strdup(labels[i])))
+            e = ft_err_set(FT_E_MEMORY, "%s: no memory for class names", path);
+        else
+            ds->n_classes++;
+    }
+    for (int32_t i = 0; e == FT_OK && i < ds->n; i++) {
+        char *label = l->text + l->samples[i].label;
+        char **found = bsearch(&label, ds->class_names, (size_t)ds->n_classes, sizeof label, order);
+        l->samples[i].class = (int32_t)(found - ds->class_names);
+    }
+    free(labels);
+    return e;
+}
+
+bool ft_dataset_is_list(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0);
+}
+
+ft_err ft_dataset_open_list(const char *path, const ft_dataset_options *o, ft_dataset **ds) {
+    *ds = NULL;
+    list *l = calloc(1, sizeof *l);
+    ft_csv *c = malloc(sizeof *c);
+    const char *slash = strrchr(path, '/');
+    if (l) l->folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    if (l && l->folder && o->folder && *o->folder) {
+        char *of_images = *o->folder == '/' ? strdup(o->folder) : ft_path_join(l->folder, o->folder);
+        free(l->folder);
+        l->folder = of_images;
+    }
+    if (!l || !c || !l->folder) {
+        free(l);
+        free(c);
+        FT_FAIL(MEMORY, "%s: no memory to open the data", path);
+    }
+    l->base.ops = &list_ops;
+    l->base.fingerprint = FT_HASH_START;
+    ft_err e = ft_csv_open(c, path);
+    if (e == FT_OK) {
+        e = read_lines(l, c, o);
+        ft_csv_close(c);
+    }
+    if (e == FT_OK) e = name_classes(l, path);
+    free(c);
+    if (e != FT_OK)
+        list_free(&l->base);
+    else
+        *ds = &l->base;
+    return e;
+}
