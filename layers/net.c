@@ -47,7 +47,11 @@ ft_val ft_unit(ft_units *u, ft_val x, int32_t filters, int32_t kh, int32_t kw, i
                              .stride = {stride, stride},
                              .padding = padding});
     x = ft_batchnorm(u->g, x,
-                     &(ft_norm){.name = norm, .epsilon = u->o->bn_epsilon, .momentum = u->o->bn_momentum});
+                     &(ft_norm){.name = norm,
+                                .epsilon = u->o->bn_epsilon,
+                                .momentum = u->o->bn_momentum,
+                                .scale = u->o->bn_scale,
+                                .unbiased = u->o->bn_unbiased});
     return ft_relu(u->g, x, act);
 }
 

@@ -14,6 +14,7 @@ typedef struct ft_net_options {
     bool count_padding;            /* average pools divide by padding too: torchvision's weights; Keras's and
                                       TensorFlow's do not */
     float bn_momentum, bn_epsilon; /* 0: the layer's own */
+    bool bn_scale, bn_unbiased;    /* as torchvision's: with gamma; unbiased running variances */
 } ft_net_options;
 
 typedef struct ft_net_outputs {
@@ -27,6 +28,9 @@ typedef struct ft_net {
     int32_t size, channels;     /* of an image by default */
     int32_t min_size, max_size; /* height and width that make sense; max 0: any */
     bool has_aux_head, has_width;
+    /* Optional: torchvision's name of the module that is this node ("Mixed_5b.branch1x1.conv" of conv2d_6);
+     * false: it has none. */
+    bool (*torch_name)(const char *node, char name[96]);
     ft_net_outputs (*build)(ft_graph *g, ft_val x, const ft_net_options *o);
 } ft_net;
 

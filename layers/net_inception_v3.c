@@ -4,6 +4,9 @@
  */
 #include "layers/net.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define CONCAT(g, name, ...) \
     ft_concat(g, (int32_t)(sizeof(ft_val[]){__VA_ARGS__} / sizeof(ft_val)), (ft_val[]){__VA_ARGS__}, name)
 
@@ -72,7 +75,10 @@ static int32_t at_most_5(int32_t side) {
  * the pool leaves. Windows shrink with the map of a small image. */
 static ft_val aux_head(ft_graph *g, ft_val x, const ft_net_options *o) {
     static const ft_init small = {FT_INIT_TRUNCATED_NORMAL, 0.01}, tiny = {FT_INIT_TRUNCATED_NORMAL, 0.001};
-    ft_norm norm = {.epsilon = o->bn_epsilon, .momentum = o->bn_momentum};
+    ft_norm norm = {.epsilon = o->bn_epsilon,
+                    .momentum = o->bn_momentum,
+                    .scale = o->bn_scale,
+                    .unbiased = o->bn_unbiased};
     ft_shape map = ft_val_shape(g, x);
     x = ft_avgpool(g, x,
                    &(ft_pool){.name = "aux_pool",
@@ -120,6 +126,66 @@ static ft_net_outputs build(ft_graph *g, ft_val x, const ft_net_options *o) {
     return out;
 }
 
+/* torchvision's blocks: how many of the units each has, and what these are called in it. */
+typedef struct torch_block {
+    int32_t units;
+    const char *const *blocks; /* of this kind, one after the other */
+    const char *const *names;  /* (units) */
+} torch_block;
+
+#define NAMES(...)          \
+    (const char *const[]) { \
+        __VA_ARGS__, NULL   \
+    }
+static const torch_block torch_blocks[] = {
+    {1, NAMES("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+     NAMES("")},
+    {7, NAMES("Mixed_5b", "Mixed_5c", "Mixed_5d"),
+     NAMES(".branch1x1", ".branch5x5_1", ".branch5x5_2", ".branch3x3dbl_1", ".branch3x3dbl_2",
+           ".branch3x3dbl_3", ".branch_pool")},
+    {4, NAMES("Mixed_6a"), NAMES(".branch3x3", ".branch3x3dbl_1", ".branch3x3dbl_2", ".branch3x3dbl_3")},
+    {10, NAMES("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
+     NAMES(".branch1x1", ".branch7x7_1", ".branch7x7_2", ".branch7x7_3", ".branch7x7dbl_1", ".branch7x7dbl_2",
+           ".branch7x7dbl_3", ".branch7x7dbl_4", ".branch7x7dbl_5", ".branch_pool")},
+    {6, NAMES("Mixed_7a"),
+     NAMES(".branch3x3_1", ".branch3x3_2", ".branch7x7x3_1", ".branch7x7x3_2", ".branch7x7x3_3",
+           ".branch7x7x3_4")},
+    {9, NAMES("Mixed_7b", "Mixed_7c"),
+     NAMES(".branch1x1", ".branch3x3_1", ".branch3x3_2a", ".branch3x3_2b", ".branch3x3dbl_1",
+           ".branch3x3dbl_2", ".branch3x3dbl_3a", ".branch3x3dbl_3b", ".branch_pool")},
+};
+
+/* The module of unit k, from 1. */
+static bool torch_unit(int32_t k, const char *part, char name[96]) {
+    for (size_t i = 0; i < sizeof torch_blocks / sizeof *torch_blocks; i++) {
+        const torch_block *b = &torch_blocks[i];
+        for (const char *const *block = b->blocks; *block; block++, k -= b->units) {
+            if (k > b->units) continue;
+            snprintf(name, 96, "%s%s.%s", *block, b->names[k - 1], part);
+            return k > 0;
+        }
+    }
+    return false;
+}
+
+static bool torch_name(const char *node, char name[96]) {
+    static const char *const others[][2] = {{"predictions", "fc"},
+                                            {"aux_conv0", "AuxLogits.conv0.conv"},
+                                            {"aux_bn0", "AuxLogits.conv0.bn"},
+                                            {"aux_conv1", "AuxLogits.conv1.conv"},
+                                            {"aux_bn1", "AuxLogits.conv1.bn"},
+                                            {"aux_predictions", "AuxLogits.fc"}};
+    int k;
+    if (sscanf(node, "conv2d_%d", &k) == 1) return torch_unit(k, "conv", name);
+    if (sscanf(node, "batch_normalization_%d", &k) == 1) return torch_unit(k, "bn", name);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(node, others[i][0]) == 0) {
+            snprintf(name, 96, "%s", others[i][1]);
+            return true;
+        }
+    return false;
+}
+
 const ft_net ft_net_inception_v3 = {
     .name = "inception_v3",
     .summary = "Inception-v3 (Szegedy et al. 2015), 94 convolutions, 21.8 M parameters without its top",
@@ -127,5 +193,6 @@ const ft_net ft_net_inception_v3 = {
     .channels = 3,
     .min_size = 75,
     .has_aux_head = true,
+    .torch_name = torch_name,
     .build = build,
 };
