@@ -77,11 +77,11 @@ ft_err ft_h5_open(ft_h5 *f, const char *path) {
 
 /* The file is made in memory and written out by us: HDF5 does not survive a failed write (a full disk), its
  * handle can then be neither used nor closed. */
-static hid_t create_in_memory(size_t expected_bytes) {
+static hid_t create_in_memory(size_t expected_bytes, bool plain) {
     hid_t file = -1, access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
     if (H5Pset_fapl_core(access, expected_bytes + (1 << 16), false) >= 0 &&
-        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
-        H5Pset_attr_phase_change(creation, FT_H5_COMPACT, 0) >= 0 &&
+        (plain || H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0) &&
+        (plain || H5Pset_attr_phase_change(creation, FT_H5_COMPACT, 0) >= 0) &&
         H5Pset_obj_track_times(creation, false) >= 0)
         /* HDF5 tries to read a file of that name first, so it must be one that cannot exist. */
         file = H5Fcreate("/dev/null/checkpoint", H5F_ACC_TRUNC, creation, access);
@@ -90,7 +90,7 @@ static hid_t create_in_memory(size_t expected_bytes) {
     return file;
 }
 
-ft_err ft_h5_create(ft_h5 *f, const char *path, size_t expected_bytes) {
+static ft_err create(ft_h5 *f, const char *path, size_t expected_bytes, bool plain) {
     *f = (ft_h5){.file = -1, .path = path, .target.fd = -1};
     /* Tried here because HDF5 survives no failure to get it. */
     void *volatile trial = malloc(expected_bytes + (1 << 16));
@@ -98,11 +98,19 @@ ft_err ft_h5_create(ft_h5 *f, const char *path, size_t expected_bytes) {
     free(trial);
     FT_TRY(ft_atomic_open(&f->target, path));
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    f->file = create_in_memory(expected_bytes);
+    f->file = create_in_memory(expected_bytes, plain);
     if (f->file >= 0) return FT_OK;
     ft_err e = ft_h5_write_error(f, "a file", "/");
     ft_h5_close(f);
     return e;
+}
+
+ft_err ft_h5_create(ft_h5 *f, const char *path, size_t expected_bytes) {
+    return create(f, path, expected_bytes, false);
+}
+
+ft_err ft_h5_create_plain(ft_h5 *f, const char *path, size_t expected_bytes) {
+    return create(f, path, expected_bytes, true);
 }
 
 ft_err ft_h5_save(ft_h5 *f) {

@@ -29,6 +29,8 @@ ft_err ft_h5_open(ft_h5 *f, const char *path);
 /* Starts a file in memory that ft_h5_save puts at path; about expected_bytes long. After a failure nothing is
  * open. */
 ft_err ft_h5_create(ft_h5 *f, const char *path, size_t expected_bytes);
+/* The same in HDF5's oldest layout, without checksums, for other programs. */
+ft_err ft_h5_create_plain(ft_h5 *f, const char *path, size_t expected_bytes);
 /* Puts the file in place of path, on the disk for good, and closes it. FT_E_IO: path is as it was; close f.
  */
 ft_err ft_h5_save(ft_h5 *f);

@@ -1,0 +1,13 @@
+/* A model's parameters as the list that is written to files of weights. */
+#ifndef FACET_TRAIN_WEIGHT_EXPORT_H
+#define FACET_TRAIN_WEIGHT_EXPORT_H
+
+#include "train/model.h"
+#include "train/weight_file.h"
+
+/* FT_WEIGHTS_KERAS: every layer in Keras's order, named and laid out as Keras 2 does; without an auxiliary
+ * head, which Keras's networks do not have. FT_WEIGHTS_SAFETENSORS: all parameters under Facet's own names
+ * and axes. FT_E_USAGE: another format; FT_E_MEMORY. *out is then NULL. */
+ft_err ft_weights_of_model(const ft_model *m, ft_weight_format format, ft_weight_file **out);
+
+#endif
