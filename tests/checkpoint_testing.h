@@ -2,15 +2,11 @@
 #ifndef FACET_TESTS_CHECKPOINT_TESTING_H
 #define FACET_TESTS_CHECKPOINT_TESTING_H
 
+#include "tests/file_testing.h"
 #include "train/checkpoint.h"
 
-#include <check.h>
 #include <hdf5.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 /* ---- a run to save ---- */
 
@@ -179,42 +175,6 @@ static inline bool same_state(run *a, run *b) {
 
 /* ---- files ---- */
 
-static char folder[64], path[96]; /* the folder of this test, and last.h5 in it */
-
-static inline void make_folder(void) {
-    strcpy(folder, "/tmp/facet-checkpoint-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/last.h5", folder);
-}
-static inline void remove_folder(void) {
-    ck_assert_int_eq(H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL), 0);
-    unlink(path);
-    ck_assert_msg(rmdir(folder) == 0, "something is left in %s", folder);
-}
-
-typedef struct bytes {
-    unsigned char *p;
-    size_t n;
-} bytes;
-
-static inline bytes read_bytes(const char *name) {
-    FILE *f = fopen(name, "rb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_int_eq(fseek(f, 0, SEEK_END), 0);
-    bytes b = {.n = (size_t)ftell(f)};
-    b.p = malloc(b.n + 1);
-    rewind(f);
-    ck_assert_uint_eq(fread(b.p, 1, b.n, f), b.n);
-    fclose(f);
-    return b;
-}
-static inline void write_bytes(const char *name, const void *p, size_t n) {
-    FILE *f = fopen(name, "wb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_uint_eq(fwrite(p, 1, n, f), n);
-    ck_assert_int_eq(fclose(f), 0);
-}
-
 static inline void write_run(const run_options *o) {
     run r;
     new_run(&r, o);
@@ -222,9 +182,6 @@ static inline void write_run(const run_options *o) {
     free_run(&r);
 }
 
-static inline void assert_message(const char *part) {
-    ck_assert_msg(strstr(ft_err_message(), part) != NULL, "'%s' is not in: %s", part, ft_err_message());
-}
 static inline void assert_unreadable(const char *name, const char *part) {
     ft_model *m;
     ck_assert_int_eq(ft_checkpoint_read_model(name, &m), FT_E_WEIGHTS);
@@ -233,18 +190,8 @@ static inline void assert_unreadable(const char *name, const char *part) {
     assert_message(part);
 }
 
-static inline int run_suite(const char *name, void (*add)(TCase *t)) {
-    Suite *s = suite_create(name);
-    TCase *t = tcase_create(name);
-    tcase_set_timeout(t, 600);
-    tcase_add_checked_fixture(t, make_folder, remove_folder);
-    add(t);
-    suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+static inline void all_closed(void) {
+    ck_assert_int_eq(H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL), 0);
 }
 
 #endif

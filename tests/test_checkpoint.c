@@ -319,5 +319,5 @@ static void add_tests(TCase *t) {
 }
 
 int main(void) {
-    return run_suite("checkpoint", add_tests);
+    return run_suite("checkpoint", "last.h5", all_closed, add_tests);
 }

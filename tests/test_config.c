@@ -147,10 +147,10 @@ static const struct {
      "1:1: unknown key 'train.batch' at the top level; dots join keys in --set only, in a file nest "
      "one mapping in another"},
     {"model: {bn: {rubbish: 1}}",
-     "1:14: unknown key 'rubbish' in model.bn; valid keys there: momentum, epsilon"},
+     "1:14: unknown key 'rubbish' in model.bn; valid keys there: momentum, epsilon, scale, unbiased"},
     {"model: {\"a\\tb\\u0080\": 1}",
      "1:9: unknown key 'a?b?' in model; valid keys there: arch, width, aux_head, "
-     "aux_weight, head, bn, freeze"},
+     "aux_weight, count_padding, weights, head, bn, freeze"},
     {"\xC3\xA9: {x: 1}",
      "1:1: unknown key '\xC3\xA9' at the top level; valid keys there: seed, threads, kernels, output, "
      "data, model, train"},
@@ -228,7 +228,7 @@ static const struct {
     {"data: {center_crop: 0}", "1:21: data.center_crop: '0' is out of range; expected a number > 0 and <= 1"},
     {"train: {ema: 0,5: 1}",
      "1:16: unknown key '5' in train; valid keys there: batch, accumulate, epochs, eval_batch, "
-     "ema, optimizer, clip, schedule, loss, early_stop, checkpoint"},
+     "ema, lr_multipliers, phases, optimizer, clip, schedule, loss, early_stop, checkpoint, feature_cache"},
     {"train: {ema: 0x1p-3}", "1:14: train.ema: '0x1p-3' is not a number; expected a number >= 0 and < 1"},
     {"train: {ema: e5}", "1:14: train.ema: 'e5' is not a number; expected a number >= 0 and < 1"},
     {"train: {ema: 1e}", "1:14: train.ema: '1e' is not a number; expected a number >= 0 and < 1"},
@@ -277,7 +277,8 @@ static const struct {
     {"seed.x=1", NULL, NULL, "seed is not a section: it has no 'x'"},
     {"seed.=1", NULL, NULL, "seed is not a section: it has no ''"},
     {"model.=1", NULL, NULL,
-     "unknown key '' in model; valid keys there: arch, width, aux_head, aux_weight, head, bn, freeze"},
+     "unknown key '' in model; valid keys there: arch, width, aux_head, aux_weight, count_padding, weights, "
+     "head, bn, freeze"},
     {".seed=1", NULL, NULL,
      "unknown key '' at the top level; valid keys there: seed, threads, kernels, output, data, "
      "model, train"},

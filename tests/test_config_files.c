@@ -44,6 +44,12 @@ static void other_value(int row, ft_rng *rng, char text[FT_OPTION_TEXT_BYTES]) {
         while (c[1].name && (strcmp(c->name, option->usual) == 0 || ft_rng_below(rng, 2))) ++c;
         strcpy(text, c->name);
         break;
+    case FT_OPTION_LIST:
+        strcpy(text, ft_rng_below(rng, 2) ? "mixed9*,&a *b !c" : "age>=12,a: b,#x,\xc3\xa9?");
+        break;
+    case FT_OPTION_MAP:
+        strcpy(text, ft_rng_below(rng, 2) ? "mixed9*=0.1" : "a: b=1e-3,c=d=2,*=0");
+        break;
     default:
         strcpy(text, strings[ft_rng_below(rng, N_OF(strings))]);
     }
@@ -57,7 +63,8 @@ START_TEST(every_option_there_and_back) {
         memcpy(&all, &defaults, sizeof all);
         for (int row = 0; row < ft_options_count; ++row) {
             char text[FT_OPTION_TEXT_BYTES], kept[FT_OPTION_TEXT_BYTES];
-            if (ft_options[row].type == FT_OPTION_SECTION) continue;
+            if (ft_options[row].type == FT_OPTION_SECTION || ft_options[row].type == FT_OPTION_PHASES)
+                continue;
             other_value(row, &rng, text);
             memcpy(&one, &defaults, sizeof one);
             ck_assert_msg(ft_option_parse(row, text, strlen(text), &one) == FT_OK, "%s", ft_err_message());
@@ -75,6 +82,38 @@ START_TEST(every_option_there_and_back) {
                           text, kept);
         }
         assert_round_trip(&all);
+    }
+}
+END_TEST
+
+/* Any option that a phase may set, with any value, in any phase. */
+START_TEST(every_phase_there_and_back) {
+    ft_rng rng = ft_rng_stream(2, 0);
+    for (int round = 0; round < 50; ++round) {
+        ft_config c, values, again;
+        bool given[FT_OPTIONS_MAX] = {false}, back[FT_OPTIONS_MAX];
+        ft_config_defaults(&c);
+        int32_t n = 1 + (int32_t)ft_rng_below(&rng, FT_CONFIG_PHASES);
+        for (int32_t i = 0; i < n; i++) {
+            ft_config_defaults(&values);
+            for (int row = 0; row < ft_options_count; ++row) {
+                char text[FT_OPTION_TEXT_BYTES];
+                bool optimizer = strncmp(ft_options[row].key, "train.optimizer.", 16) == 0;
+                bool freeze = strncmp(ft_options[row].key, "model.freeze.", 13) == 0;
+                bool epochs = strcmp(ft_options[row].key, "train.epochs") == 0;
+                given[row] = epochs || freeze || (optimizer && ft_rng_below(&rng, 2));
+                if (!given[row]) continue;
+                other_value(row, &rng, text);
+                if (!strchr(text, '\n'))
+                    ck_assert_int_eq(ft_option_parse(row, text, strlen(text), &values), FT_OK);
+            }
+            ck_assert_msg(ft_phase_put(&c, i, &values, given) == FT_OK, "%s", ft_err_message());
+            ft_phase_get(&c, i, &again, back);
+            ck_assert_mem_eq(given, back, sizeof given);
+            ck_assert_mem_eq(&values, &again, sizeof values);
+        }
+        ck_assert_int_eq(ft_config_n_phases(&c), n);
+        assert_round_trip(&c);
     }
 }
 END_TEST
@@ -243,6 +282,7 @@ int main(void) {
     TCase *tc = tcase_create("config");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, every_option_there_and_back);
+    tcase_add_test(tc, every_phase_there_and_back);
     tcase_add_test(tc, hostile_files);
     tcase_add_test(tc, mutated_files);
     tcase_add_test(tc, files);

@@ -87,21 +87,19 @@ static ft_err report(const eval_options *o, const ft_evaluation *ev, const ft_ev
     return FT_OK;
 }
 
-static ft_err run(const eval_options *o, ft_model *m, const ft_dataset *ds, selection *s) {
-    ft_config config;
-    ft_config_defaults(&config);
-    if (m->config) FT_TRY(ft_config_parse(m->config, strlen(m->config), o->model, &config));
+static ft_err run(const eval_options *o, const ft_config *config, ft_model *m, const ft_dataset *ds,
+                  selection *s) {
     FT_TRY(same_classes(m, ds));
-    FT_TRY(select_samples(m, ds, &config, o->split, s));
-    int32_t batch = o->batch                  ? o->batch
-                    : config.train.eval_batch ? config.train.eval_batch
-                                              : config.train.batch;
+    FT_TRY(select_samples(m, ds, config, o->split, s));
+    int32_t batch = o->batch                   ? o->batch
+                    : config->train.eval_batch ? config->train.eval_batch
+                                               : config->train.batch;
     ft_evaluator e;
     ft_evaluation ev;
     FT_TRY(ft_evaluator_init(&e, m, ds, s->index, s->n,
                              &(ft_evaluator_options){.batch = batch,
                                                      .workers = o->workers,
-                                                     .direct = config.kernels == FT_CONFIG_KERNELS_DIRECT}));
+                                                     .direct = config->kernels == FT_CONFIG_KERNELS_DIRECT}));
     ft_progress_bar bar;
     ft_progress_bar_start(&bar, stderr, "evaluating", 0);
     ft_err err = ft_evaluator_run(&e, show, &bar, &ev);
@@ -118,9 +116,12 @@ static ft_err evaluate(const eval_options *o) {
     ft_model *m = NULL;
     ft_dataset *ds = NULL;
     selection s = {0};
+    ft_config config;
+    ft_config_defaults(&config);
     ft_err e = ft_checkpoint_read_model(o->model, &m);
-    if (e == FT_OK) e = ft_dataset_open(o->data, &ds);
-    if (e == FT_OK) e = run(o, m, ds, &s);
+    if (e == FT_OK && m->config) e = ft_config_parse(m->config, strlen(m->config), o->model, &config);
+    if (e == FT_OK) e = ft_run_open_data(&config, o->data, &ds);
+    if (e == FT_OK) e = run(o, &config, m, ds, &s);
     free(s.all);
     ft_split_free(&s.split);
     ft_dataset_free(ds);

@@ -50,13 +50,21 @@ static ft_err configure(const char *path, const ft_cli_list *settings, const cha
     return FT_OK;
 }
 
+static ft_err describe_phases(ft_run *run) {
+    for (int32_t i = 0; i < ft_config_n_phases(run->config); i++) {
+        if (i > 0) FT_TRY(ft_phase_enter(run, i));
+        ft_phase_describe(run, stdout);
+    }
+    return FT_OK;
+}
+
 static ft_err train(const ft_config *config, ft_train_options *o, bool dry_run) {
     ft_run run;
     ft_threads_set(config->threads);
     FT_TRY(ft_run_setup(&run, config));
     if (o->log || dry_run) ft_run_describe(&run, dry_run ? stdout : o->log);
     catch_signals();
-    ft_err e = dry_run ? FT_OK : ft_train_run(&run, o);
+    ft_err e = dry_run ? describe_phases(&run) : ft_train_run(&run, o);
     ft_run_free(&run);
     return e;
 }

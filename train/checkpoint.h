@@ -24,6 +24,8 @@ typedef struct ft_progress {
     int64_t epoch; /* the one under way, from 0 */
     int64_t batch; /* batches of it already done (a whole optimiser step's worth) */
     int64_t step;  /* optimiser steps done in all */
+    int64_t phase; /* the one under way, from 0; it began with epoch phase_epoch, step phase_step */
+    int64_t phase_epoch, phase_step;
     ft_plateau plateau;
     double best; /* of the monitored metric so far; NaN: none yet */
     int64_t best_epoch;
@@ -34,6 +36,9 @@ typedef struct ft_progress {
     double epoch_seconds; /* training time of the epoch under way */
     uint64_t seed;        /* of the run; resuming with another is refused */
 } ft_progress;
+
+/* Where a phase begins: at the present epoch and step, with nothing remembered of the one before. */
+void ft_progress_begin_phase(ft_progress *p, int64_t phase, const ft_schedule *schedule);
 
 /* What training adds to a model. Parameter i of optim and array i of ema belong to optim_params[i] and
  * ema_params[i]. */
@@ -54,6 +59,9 @@ ft_err ft_checkpoint_write(const char *path, const ft_model *m, const ft_trainin
 /* Builds the model in the file with its weights (the average where there is one). FT_E_WEIGHTS: not a
  * checkpoint, damaged, or of another version; FT_E_IO: cannot be opened; FT_E_MEMORY. *out is then NULL. */
 ft_err ft_checkpoint_read_model(const char *path, ft_model **out);
+
+/* Where a resume point stands. FT_E_WEIGHTS, FT_E_IO, FT_E_MEMORY; *progress is then unspecified. */
+ft_err ft_checkpoint_read_progress(const char *path, ft_progress *progress);
 
 /* Puts weights, optimiser, average and progress of a resume point into a model and state already set up for
  * the same run. FT_E_WEIGHTS naming the first thing that differs: another network, other classes, image size,

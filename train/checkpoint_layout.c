@@ -11,8 +11,9 @@ _Static_assert(sizeof(ft_real) == sizeof(float), "checkpoints belong to the floa
 
 enum { MAX_CLASSES = 65536, MAX_SIDE = 8192, MAX_WIDTH = 16 }; /* the last two as in the configuration */
 
-#define F(kind, name, member, n, min, max) \
-    { name, FT_FIELD_##kind, n, offsetof(ft_model, member), min, max }
+#define F(kind, name, member, n, min, max) SINCE(1, kind, name, member, n, min, max)
+#define SINCE(version, kind, name, member, n, min, max) \
+    { name, FT_FIELD_##kind, n, offsetof(ft_model, member), min, max, version }
 const ft_field ft_model_fields[] = {
     F(I32, "classes", options.classes, 1, 0, MAX_CLASSES),
     F(F32, "dropout", options.dropout, 1, 0, 1),
@@ -21,6 +22,8 @@ const ft_field ft_model_fields[] = {
     F(BOOL, "count_padding", options.count_padding, 1, 0, 1),
     F(F32, "bn_momentum", options.bn_momentum, 1, 0, 1),
     F(F32, "bn_epsilon", options.bn_epsilon, 1, 0, 1),
+    SINCE(2, BOOL, "bn_scale", options.bn_scale, 1, 0, 1),
+    SINCE(2, BOOL, "bn_unbiased", options.bn_unbiased, 1, 0, 1),
     F(I32, "image_height", image.h, 1, 1, MAX_SIDE),
     F(I32, "image_width", image.w, 1, 1, MAX_SIDE),
     F(I32, "image_channels", image.c, 1, 1, 3),
@@ -32,13 +35,18 @@ const ft_field ft_model_fields[] = {
     {.name = NULL},
 };
 #undef F
+#undef SINCE
 
-#define F(kind, name, member) \
-    { name, FT_FIELD_##kind, 1, offsetof(ft_progress, member), INT32_MIN, INT32_MAX }
+#define F(kind, name, member) SINCE(1, kind, name, member)
+#define SINCE(version, kind, name, member) \
+    { name, FT_FIELD_##kind, 1, offsetof(ft_progress, member), INT32_MIN, INT32_MAX, version }
 const ft_field ft_progress_fields[] = {
     F(I64, "epoch", epoch),
     F(I64, "batch", batch),
     F(I64, "step", step),
+    SINCE(2, I64, "phase", phase),
+    SINCE(2, I64, "phase_epoch", phase_epoch),
+    SINCE(2, I64, "phase_step", phase_step),
     F(F64, "plateau_best", plateau.best),
     F(F64, "plateau_factor", plateau.factor),
     F(I32, "plateau_bad_epochs", plateau.bad_epochs),
@@ -53,6 +61,7 @@ const ft_field ft_progress_fields[] = {
     {.name = NULL},
 };
 #undef F
+#undef SINCE
 
 /* ---- numbers ---- */
 
@@ -132,9 +141,10 @@ ft_err ft_fields_write(ft_h5 *f, const char *object, const ft_field *fields, con
     return FT_OK;
 }
 
-ft_err ft_fields_read(ft_h5 *f, const char *object, const ft_field *fields, void *base) {
+ft_err ft_fields_read(ft_h5 *f, const char *object, const ft_field *fields, int64_t version, void *base) {
     for (const ft_field *field = fields; field->name; field++) {
         number v[3];
+        if (field->since > version) continue; /* base is zero there */
         FT_TRY(ft_h5_get_numbers(f, object, field->name, kind_in_file(field), field->n, v));
         for (int32_t i = 0; i < field->n; i++) {
             FT_REQUIRE(in_range(field, v[i]), WEIGHTS,

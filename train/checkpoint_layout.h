@@ -6,7 +6,8 @@
 #include "train/h5_file.h"
 
 #define FT_CHECKPOINT_FORMAT "facet-checkpoint"
-enum { FT_CHECKPOINT_VERSION = 1 };
+/* 2: bn_scale and bn_unbiased of a model, phases of a training */
+enum { FT_CHECKPOINT_VERSION = 2 };
 
 /* A number of a structure that is kept as an attribute. Integers are int64 in the file, floats double. */
 typedef struct ft_field {
@@ -15,6 +16,7 @@ typedef struct ft_field {
     int32_t n; /* elements of an array, at most 3 */
     size_t offset;
     double min, max; /* BOOL, I32 and F32 outside (or NaN) are refused; the others may be anything */
+    int32_t since;   /* the version of the format that brought it; older files mean 0 */
 } ft_field;
 
 /* End with a name of NULL. */
@@ -22,7 +24,8 @@ extern const ft_field ft_model_fields[];    /* of ft_model: options and image, a
 extern const ft_field ft_progress_fields[]; /* of ft_progress, attributes of "training" */
 
 ft_err ft_fields_write(ft_h5 *f, const char *object, const ft_field *fields, const void *base);
-ft_err ft_fields_read(ft_h5 *f, const char *object, const ft_field *fields, void *base);
+/* version: of the file's format; *base is zero where it has nothing. */
+ft_err ft_fields_read(ft_h5 *f, const char *object, const ft_field *fields, int64_t version, void *base);
 /* The first field that differs bit by bit between two structures, with both values as text; NULL if none. */
 const ft_field *ft_fields_differ(const ft_field *fields, const void *a, const void *b, char text_a[96],
                                  char text_b[96]);

@@ -10,6 +10,7 @@
 typedef struct source {
     ft_h5 f;
     ft_h5_names names;
+    int64_t version; /* of the format */
     ft_model model;
     char *arch, **class_names;
 } source;
@@ -22,7 +23,7 @@ static void close_source(source *s) {
     free(s->class_names);
 }
 
-static ft_err check_format(ft_h5 *f) {
+static ft_err check_format(ft_h5 *f, int64_t *out) {
     char *format = NULL;
     FT_REQUIRE(ft_h5_has_attribute(f, "/", "format"), WEIGHTS,
                "'%s' is not a Facet checkpoint: it is an HDF5 file of another program; weights of Keras or "
@@ -35,6 +36,7 @@ static ft_err check_format(ft_h5 *f) {
                f->path);
     int64_t version;
     FT_TRY(ft_h5_get_numbers(f, "/", "format_version", FT_H5_I64, 1, &version));
+    *out = version;
     FT_REQUIRE(version <= FT_CHECKPOINT_VERSION, WEIGHTS,
                "'%s' has checkpoint format %lld, newer than the %d of this Facet " FACET_VERSION
                "; update Facet",
@@ -47,7 +49,7 @@ static ft_err check_format(ft_h5 *f) {
 static ft_err open_source(source *s, const char *path) {
     *s = (source){.f.file = -1};
     FT_TRY(ft_h5_open(&s->f, path));
-    ft_err e = check_format(&s->f);
+    ft_err e = check_format(&s->f, &s->version);
     if (e == FT_OK) e = ft_h5_list(&s->f, &s->names);
     if (e != FT_OK) close_source(s);
     return e;
@@ -67,7 +69,7 @@ static ft_err read_preprocess(source *s) {
 
 static ft_err read_header(source *s) {
     FT_TRY(ft_h5_get_string(&s->f, "/", "arch", &s->arch));
-    FT_TRY(ft_fields_read(&s->f, "/", ft_model_fields, &s->model));
+    FT_TRY(ft_fields_read(&s->f, "/", ft_model_fields, s->version, &s->model));
     FT_TRY(read_preprocess(s));
     if (ft_h5_has_attribute(&s->f, "/", "config"))
         FT_TRY(ft_h5_get_string(&s->f, "/", "config", &s->model.config));
@@ -154,27 +156,54 @@ static ft_err compare_run(const source *s, const ft_progress *theirs, const ft_p
     return compare_text(s, "seed", a, b);
 }
 
-static ft_err resume(source *s, ft_model *m, ft_training_state *state) {
-    ft_progress progress = {0};
-    FT_TRY(read_header(s));
-    FT_TRY(compare_model(s, m));
+static ft_err read_progress(source *s, ft_progress *progress) {
+    *progress = (ft_progress){0};
     FT_REQUIRE(ft_h5_has(&s->f, "training") && ft_h5_has(&s->f, "optimizer"), WEIGHTS,
                "cannot resume from '%s': it holds a model without training state; resume from the run's "
                "last.h5, or start a new run from these weights",
                s->f.path);
-    FT_TRY(ft_fields_read(&s->f, "training", ft_progress_fields, &progress));
+    FT_TRY(ft_fields_read(&s->f, "training", ft_progress_fields, s->version, progress));
+    const ft_progress *p = progress;
+    FT_REQUIRE(p->epoch >= p->phase_epoch && p->phase_epoch >= 0 && p->batch >= 0 &&
+                   p->step >= p->phase_step && p->phase_step >= 0 && p->phase >= 0 && p->phase <= INT32_MAX,
+               WEIGHTS, "cannot resume from '%s': it counts phases, steps or epochs below zero", s->f.path);
+    return FT_OK;
+}
+
+static ft_err resume(source *s, ft_model *m, ft_training_state *state) {
+    ft_progress progress = {0};
+    FT_TRY(read_header(s));
+    FT_TRY(compare_model(s, m));
+    FT_TRY(read_progress(s, &progress));
     FT_TRY(compare_optimizer(s, state));
     FT_TRY(compare_run(s, &progress, &state->progress));
     int64_t steps, updates = 0;
     FT_TRY(ft_h5_get_numbers(&s->f, "optimizer", "steps", FT_H5_I64, 1, &steps));
     if (state->ema) FT_TRY(ft_h5_get_numbers(&s->f, "average", "updates", FT_H5_I64, 1, &updates));
-    FT_REQUIRE(steps >= 0 && updates >= 0 && progress.epoch >= 0 && progress.batch >= 0 && progress.step >= 0,
-               WEIGHTS, "cannot resume from '%s': it counts steps or epochs below zero", s->f.path);
+    FT_REQUIRE(steps >= 0 && updates >= 0, WEIGHTS, "cannot resume from '%s': it counts steps below zero",
+               s->f.path);
     FT_TRY(read_weights(s, m, state));
     ft_optim_set_steps(state->optim, steps);
     if (state->ema) ft_ema_set_updates(state->ema, updates);
     state->progress = progress;
     return FT_OK;
+}
+
+ft_err ft_checkpoint_read_progress(const char *path, ft_progress *progress) {
+    source s;
+    FT_TRY(open_source(&s, path));
+    ft_err e = read_progress(&s, progress);
+    close_source(&s);
+    return e;
+}
+
+void ft_progress_begin_phase(ft_progress *p, int64_t phase, const ft_schedule *schedule) {
+    p->phase = phase;
+    p->phase_epoch = p->epoch;
+    p->phase_step = p->step;
+    p->plateau = ft_plateau_start(schedule);
+    p->stop_best = __builtin_nan("");
+    p->stop_bad = 0;
 }
 
 ft_err ft_checkpoint_resume(const char *path, ft_model *m, ft_training_state *state) {

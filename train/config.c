@@ -143,8 +143,70 @@ static ft_err parse_choice(int row, const char *text, size_t len, ft_config *con
     return refuse(row, text, len, "is not a choice");
 }
 
+/* Is item[0..len) a pattern with a number behind its last '='? */
+static ft_err check_entry(int row, const char *item, size_t len) {
+    const char *equals = memrchr(item, '=', len);
+    char number[32];
+    size_t n = equals ? (size_t)(item + len - equals - 1) : 0;
+    if (!equals || equals == item || n == 0 || n >= sizeof number)
+        return refuse(row, item, len, "is not pattern=number");
+    memcpy(number, equals + 1, n);
+    number[n] = '\0';
+    if (!is_real(number)) return refuse(row, item, len, "has no number");
+    if (!in_range(&ft_options[row].range, strtod(number, NULL)))
+        return refuse(row, item, len, "is out of range");
+    return FT_OK;
+}
+
+/* Bytes of item i of a list between commas, from *item on; false: there is none. */
+static bool find_item(const char *list, int32_t i, const char **item, size_t *len) {
+    if (!*list) return false;
+    for (; i > 0; i--) {
+        list = strchr(list, ',');
+        if (!list++) return false;
+    }
+    *item = list;
+    *len = strcspn(list, ",");
+    return true;
+}
+
+static ft_err parse_list(int row, const char *text, size_t len, ft_config *config) {
+    const char *item;
+    size_t n;
+    ft_config_list list;
+    FT_REQUIRE(len < sizeof list, CONFIG, "%s: %zu bytes are too long; expected at most %zu",
+               ft_options[row].key, len, sizeof list - 1);
+    memcpy(list, text, len);
+    list[len] = '\0';
+    for (size_t k = 0; k < len; k++)
+        if ((unsigned char)text[k] < ' ') return refuse(row, text, len, "has a control character");
+    for (int32_t i = 0; find_item(list, i, &item, &n); i++) {
+        if (n == 0) return refuse(row, text, len, "has an empty item");
+        if (n >= FT_CONFIG_NAME_BYTES) return refuse(row, item, n, "is too long");
+        if (ft_options[row].type == FT_OPTION_MAP) FT_TRY(check_entry(row, item, n));
+    }
+    return parse_string(row, text, len, config);
+}
+
+bool ft_config_item(const ft_config_list list, int32_t i, char name[FT_CONFIG_NAME_BYTES], double *number) {
+    const char *item;
+    size_t len;
+    if (!find_item(list, i, &item, &len)) return false;
+    snprintf(name, FT_CONFIG_NAME_BYTES, "%.*s", (int)len, item);
+    char *equals = number ? strrchr(name, '=') : NULL;
+    if (!equals) return true;
+    *equals = '\0';
+    *number = strtod(equals + 1, NULL);
+    return true;
+}
+
 ft_err ft_option_parse(int row, const char *text, size_t len, ft_config *config) {
     ft_option_type type = ft_options[row].type;
+    if (type == FT_OPTION_PHASES)
+        return len == 0
+                   ? FT_OK
+                   : refuse(row, text, len, "is not one value; set train.phases[0].epochs=... and so on");
+    if (type == FT_OPTION_LIST || type == FT_OPTION_MAP) return parse_list(row, text, len, config);
     if (type == FT_OPTION_STRING || type == FT_OPTION_REQUIRED) return parse_string(row, text, len, config);
 
     char word[FT_OPTION_SHOWN_BYTES * 2]; /* what is longer, or holds a zero byte, is no value */
@@ -221,8 +283,12 @@ void ft_option_text(int row, const ft_config *config, char text[FT_OPTION_TEXT_B
         load(row, config, &chosen, sizeof chosen);
         if (choice_name(row, chosen)) snprintf(text, FT_OPTION_TEXT_BYTES, "%s", choice_name(row, chosen));
         break;
+    case FT_OPTION_PHASES:
+        break;
     case FT_OPTION_STRING:
     case FT_OPTION_REQUIRED:
+    case FT_OPTION_LIST:
+    case FT_OPTION_MAP:
         snprintf(text, FT_OPTION_TEXT_BYTES, "%s", (const char *)config + option->at);
         break;
     }
@@ -238,20 +304,18 @@ void ft_config_defaults(ft_config *config) {
     }
 }
 
-ft_err ft_config_set(ft_config *config, const char *assignment) {
-    const char *equals = strchr(assignment, '=');
-    char shown[FT_OPTION_SHOWN_BYTES];
-    FT_REQUIRE(equals && equals != assignment, CONFIG,
-               "'%s' is not an assignment; write key=value, as train.batch=64",
-               ft_option_shown(assignment, strlen(assignment), shown));
-    int row = FT_OPTION_ROOT;
-    for (const char *part = assignment; part < equals;) {
+/* The option that the key path before '=' names, below section or at it (when nothing is left of the path).
+ */
+static ft_err find_row(int section, const char *path, int *out) {
+    const char *end = strchr(path, '=');
+    int row = section;
+    for (const char *part = path; part < end;) {
         size_t len = strcspn(part, ".=");
         int child = ft_option_child(row, part, len);
         if (child < 0) return ft_option_unknown(row, part, len);
         row = child;
         part += len;
-        if (*part == '.' && ++part == equals) return ft_option_unknown(row, part, 0);
+        if (*part == '.' && ++part == end) return ft_option_unknown(row, part, 0);
     }
     const ft_option *option = &ft_options[row];
     if (option->type == FT_OPTION_SECTION) {
@@ -259,6 +323,41 @@ ft_err ft_config_set(ft_config *config, const char *assignment) {
                    ft_options[ft_option_next_child(row, row)].key);
         row = ft_option_child(row, option->usual, strlen(option->usual));
     }
+    *out = row;
+    return FT_OK;
+}
+
+/* "train.phases[0].optimizer.lr=0.1" */
+static ft_err set_in_phase(ft_config *config, const char *assignment) {
+    char *end;
+    long i = strtol(assignment + strlen("train.phases["), &end, 10);
+    bool there = i >= 0 && i < FT_CONFIG_PHASES && *config->train.phases[i];
+    FT_REQUIRE(strncmp(end, "].", 2) == 0, CONFIG, "'%.64s': write train.phases[0].key=value", assignment);
+    FT_REQUIRE(there, CONFIG, "'%.64s': there is no phase %ld; the first is train.phases[0]", assignment, i);
+    const char *name = end + 2;
+    size_t len = strcspn(name, ".=");
+    int row = ft_phase_child(name, len);
+    if (row < 0) return ft_phase_unknown(name, len);
+    name += len;
+    FT_TRY(find_row(row, name + (*name == '.'), &row));
+    ft_config values;
+    bool given[FT_OPTIONS_MAX];
+    ft_phase_get(config, (int32_t)i, &values, given);
+    const char *value = strchr(assignment, '=') + 1;
+    FT_TRY(ft_option_parse(row, value, strlen(value), &values));
+    given[row] = true;
+    return ft_phase_put(config, (int32_t)i, &values, given);
+}
+
+ft_err ft_config_set(ft_config *config, const char *assignment) {
+    const char *equals = strchr(assignment, '=');
+    char shown[FT_OPTION_SHOWN_BYTES];
+    FT_REQUIRE(equals && equals != assignment, CONFIG,
+               "'%s' is not an assignment; write key=value, as train.batch=64",
+               ft_option_shown(assignment, strlen(assignment), shown));
+    if (strncmp(assignment, "train.phases[", 13) == 0) return set_in_phase(config, assignment);
+    int row;
+    FT_TRY(find_row(FT_OPTION_ROOT, assignment, &row));
     return ft_option_parse(row, equals + 1, strlen(equals + 1), config);
 }
 
@@ -272,6 +371,15 @@ static ft_err check_data(const ft_config *config) {
         config->data.augment.pad == 0 || config->data.augment.crop == FT_CONFIG_CROP_RANDOM, CONFIG,
         "data.augment.pad: %d pixels of padding serve a random crop only; set data.augment.crop to random",
         (int)config->data.augment.pad);
+    return FT_OK;
+}
+
+static ft_err check_model(const ft_config *config) {
+    FT_REQUIRE(!*config->model.freeze.up_to || config->model.freeze.layers == 0, CONFIG,
+               "model.freeze: up_to and layers both say where the frozen part ends; set one of them");
+    FT_REQUIRE(*config->model.weights.file ||
+                   (config->model.weights.include_top && !*config->model.weights.allow_missing),
+               CONFIG, "model.weights: include_top and allow_missing are about model.weights.file; set that");
     return FT_OK;
 }
 
@@ -306,8 +414,15 @@ ft_err ft_config_check(const ft_config *config) {
             FT_REQUIRE(((const char *)config)[ft_options[row].at] != '\0', CONFIG,
                        "%s is required and not set; put it in the file or give --set %s=...",
                        ft_options[row].key, ft_options[row].key);
-    FT_TRY(check_data(config));
-    return check_train(config);
+    for (int32_t i = 0; i < ft_config_n_phases(config); i++) {
+        ft_config phase;
+        FT_TRY(ft_config_phase(config, i, &phase));
+        ft_err e = check_data(&phase);
+        if (e == FT_OK) e = check_model(&phase);
+        if (e == FT_OK) e = check_train(&phase);
+        if (e != FT_OK) return *config->train.phases[0] ? ft_err_prefix(e, "train.phases[%d]", (int)i) : e;
+    }
+    return FT_OK;
 }
 
 const char *ft_config_choice(const ft_config *config, const char *key) {
@@ -326,4 +441,10 @@ void ft_config_resolve(ft_config *config) {
     if (config->train.optimizer.epsilon == FT_CONFIG_AUTO) config->train.optimizer.epsilon = own->epsilon;
     if (config->train.optimizer.weight_decay == FT_CONFIG_AUTO)
         config->train.optimizer.weight_decay = own->weight_decay;
+    if (!*config->train.phases[0]) return;
+    config->train.epochs = 0;
+    for (int32_t i = 0; i < ft_config_n_phases(config); i++) {
+        ft_config phase;
+        if (ft_config_phase(config, i, &phase) == FT_OK) config->train.epochs += phase.train.epochs;
+    }
 }

@@ -6,10 +6,11 @@
  * path in the struct: "train.optimizer.lr" is config.train.optimizer.lr.
  *
  * The file is a small, strict part of YAML 1.2 (core schema): one document of nested mappings with scalar
- * values. A truth value is true or false (yes, no, on, off are refused), a number is plain decimal ("1e-3",
- * "1.", "42"), and NaN, infinities, aliases, anchors, tags, merge keys and further documents are refused.
- * Relative paths are relative to the current directory, not to the file. Numbers take the form of the "C"
- * locale, so LC_NUMERIC must be "C" (what a program starts with) while these functions run.
+ * values, lists of texts, mappings of patterns to numbers, and the list of phases. A truth value is true or
+ * false (yes, no, on, off are refused), a number is plain decimal ("1e-3", "1.", "42"), and NaN, infinities,
+ * aliases, anchors, tags, merge keys and further documents are refused. Relative paths are relative to the
+ * current directory, not to the file. Numbers take the form of the "C" locale, so LC_NUMERIC must be "C"
+ * (what a program starts with) while these functions run.
  *
  * Every function that fails leaves the ft_config it was to change untouched. Nothing here keeps global state.
  */
@@ -26,6 +27,9 @@
 enum {
     FT_CONFIG_PATH_BYTES = 4096,   /* of a path, the closing zero included */
     FT_CONFIG_NAME_BYTES = 128,    /* of a network's or node's name, the closing zero included */
+    FT_CONFIG_LIST_BYTES = 1024,   /* of a list or mapping of patterns */
+    FT_CONFIG_PHASES = 8,          /* at most */
+    FT_CONFIG_PHASE_BYTES = 2048,  /* of what a phase sets, as text */
     FT_CONFIG_FILE_BYTES = 1 << 20 /* the largest file accepted */
 };
 
@@ -34,7 +38,8 @@ typedef enum { FT_CONFIG_SPLIT_STRATIFIED } ft_config_split_by;
 typedef enum {
     FT_CONFIG_NORMALIZE_UNIT,
     FT_CONFIG_NORMALIZE_INCEPTION,
-    FT_CONFIG_NORMALIZE_STANDARD
+    FT_CONFIG_NORMALIZE_STANDARD,
+    FT_CONFIG_NORMALIZE_MEAN_STD
 } ft_config_normalize;
 typedef enum {
     FT_CONFIG_RESIZE_PIL,
@@ -43,6 +48,16 @@ typedef enum {
     FT_CONFIG_RESIZE_OPENCV
 } ft_config_resize;
 typedef enum { FT_CONFIG_CROP_NONE, FT_CONFIG_CROP_RANDOM, FT_CONFIG_CROP_INCEPTION } ft_config_crop;
+typedef enum { FT_CONFIG_COLOR_NONE, FT_CONFIG_COLOR_INCEPTION } ft_config_color;
+typedef enum {
+    FT_CONFIG_WEIGHTS_AUTO,
+    FT_CONFIG_WEIGHTS_KERAS,
+    FT_CONFIG_WEIGHTS_KERAS3,
+    FT_CONFIG_WEIGHTS_TORCH,
+    FT_CONFIG_WEIGHTS_SAFETENSORS,
+    FT_CONFIG_WEIGHTS_FACET
+} ft_config_weights;
+typedef enum { FT_CONFIG_DTYPE_FP32, FT_CONFIG_DTYPE_BF16 } ft_config_dtype;
 typedef enum { FT_CONFIG_POOL_AVG } ft_config_pool;
 typedef enum {
     FT_CONFIG_OPTIMIZER_SGD,
@@ -74,6 +89,9 @@ typedef enum {
  * its own. */
 #define FT_CONFIG_AUTO (-1.0)
 
+/* Items between commas; of a mapping "pattern=number". Read with ft_config_item. */
+typedef char ft_config_list[FT_CONFIG_LIST_BYTES];
+
 /* Units, ranges and defaults: ft_config_help, ft_config_reference, or the table. */
 typedef struct ft_config {
     uint64_t seed;
@@ -96,7 +114,14 @@ typedef struct ft_config {
             ft_config_crop crop;
             int32_t pad;
             double rotate, shift, scale;
+            ft_config_color color;
+            double brightness, contrast, saturation, hue;
         } augment;
+        struct {
+            char label[FT_CONFIG_NAME_BYTES], file[FT_CONFIG_NAME_BYTES], split[FT_CONFIG_NAME_BYTES];
+            char folder[FT_CONFIG_PATH_BYTES];
+            ft_config_list where;
+        } list;
         double center_crop;
         int32_t workers, cache_mb;
     } data;
@@ -111,9 +136,19 @@ typedef struct ft_config {
         double aux_weight;
         struct {
             double momentum, epsilon;
+            bool scale, unbiased;
         } bn;
+        bool count_padding;
+        struct {
+            char file[FT_CONFIG_PATH_BYTES];
+            ft_config_weights format;
+            bool include_top;
+            ft_config_list allow_missing;
+        } weights;
         struct {
             char up_to[FT_CONFIG_NAME_BYTES];
+            int32_t layers;
+            ft_config_list match;
         } freeze;
     } model;
     struct {
@@ -153,6 +188,14 @@ typedef struct ft_config {
             double every_minutes;
             ft_config_monitor monitor;
         } checkpoint;
+        ft_config_list lr_multipliers;
+        struct {
+            bool use;
+            int32_t memory_mb, variants;
+            ft_config_dtype dtype;
+            char path[FT_CONFIG_PATH_BYTES];
+        } feature_cache;
+        char phases[FT_CONFIG_PHASES][FT_CONFIG_PHASE_BYTES]; /* see ft_config_phase; the unused are empty */
     } train;
 } ft_config;
 
@@ -166,18 +209,30 @@ void ft_config_defaults(ft_config *config);
 ft_err ft_config_read(const char *path, ft_config *config);
 /* The same from len bytes of text; name stands for the path in messages. An empty text is all defaults. */
 ft_err ft_config_parse(const char *text, size_t len, const char *name, ft_config *config);
-/* One override on top of what config holds, written "key=value": "train.batch=64", "train.optimizer=adamw".
- * The value is taken as it stands, without YAML quoting; a string may be empty. FT_E_CONFIG. */
+/* One override on top of what config holds, written "key=value": "train.batch=64", "train.optimizer=adamw",
+ * "model.freeze.match=conv2d_1,conv2d_2", "train.phases[0].epochs=3" (of a phase that is there). The value is
+ * taken as it stands, without YAML quoting; a string may be empty. FT_E_CONFIG. */
 ft_err ft_config_set(ft_config *config, const char *assignment);
 
 /* The rules no single option can break: required options are set, the split sums to 1, whatever watches a
  * validation metric has a validation split, options that contradict each other. FT_E_CONFIG naming the keys.
  * Call it after the last override. */
 ft_err ft_config_check(const ft_config *config);
+/* Item i of a list, cut to fit; of a mapping its pattern, and in *number (else untouched) its number. False:
+ * there is none. */
+bool ft_config_item(const ft_config_list list, int32_t i, char item[FT_CONFIG_NAME_BYTES], double *number);
+
+/* Phases of the training; without train.phases it is one. */
+int32_t ft_config_n_phases(const ft_config *config);
+/* What holds in phase i: the configuration with what the phase sets, and no phases. Autos that come of it are
+ * left to ft_config_resolve. out may not be config. FT_E_CONFIG never comes of phases that were read. */
+ft_err ft_config_phase(const ft_config *config, int32_t i, ft_config *out);
+
 /* The name of a choice, as "cosine" for "train.schedule.name": what the parsers of optim/ and data/ take.
  * NULL: key is no option with choices. */
 const char *ft_config_choice(const ft_config *config, const char *key);
-/* Replaces every "auto" by the value it stands for (the chosen optimiser's lr, epsilon and weight decay). */
+/* Replaces every "auto" by the value it stands for (the chosen optimiser's lr, epsilon and weight decay), and
+ * train.epochs by the sum of the phases'. */
 void ft_config_resolve(ft_config *config);
 
 /* The effective configuration as YAML: every key, in the table's order. ft_config_parse reads it back to the

@@ -135,6 +135,16 @@ void ft_option_valid(int row, char text[FT_OPTION_VALID_BYTES]) {
     case FT_OPTION_REQUIRED:
         append(text, FT_OPTION_VALID_BYTES, "text, not empty");
         break;
+    case FT_OPTION_LIST:
+        append(text, FT_OPTION_VALID_BYTES, "a list of texts without commas");
+        break;
+    case FT_OPTION_MAP:
+        append(text, FT_OPTION_VALID_BYTES, "a mapping of patterns to numbers");
+        append_range(text, FT_OPTION_VALID_BYTES, &option->range);
+        break;
+    case FT_OPTION_PHASES:
+        append(text, FT_OPTION_VALID_BYTES, "a list of mappings");
+        break;
     }
 }
 

@@ -49,6 +49,14 @@
     }
 #define CHARS(path, kind, def, text) \
     { .key = #path, .type = kind, TYPED(path, char *), .size = sizeof FIELD(path), .usual = def, .doc = text }
+#define LIST(path, text) CHARS(path, FT_OPTION_LIST, "", text)
+#define MAP(path, limits, text)                                                               \
+    {                                                                                         \
+        .key = #path, .type = FT_OPTION_MAP, TYPED(path, char *), .size = sizeof FIELD(path), \
+        .range = limits, .usual = "", .doc = text                                             \
+    }
+#define PHASES(path, text) \
+    { .key = #path, .type = FT_OPTION_PHASES, .at = offsetof(ft_config, path), .usual = "", .doc = text }
 #define STRING(path, def, text) CHARS(path, FT_OPTION_STRING, def, text)
 #define REQUIRED(path, text)    CHARS(path, FT_OPTION_REQUIRED, "", text)
 
@@ -60,6 +68,7 @@ static const ft_choice channels[] = {{"0", 0}, {"1", 1}, {"3", 3}, {0}};
 static const ft_choice normalizations[] = {{"unit", FT_CONFIG_NORMALIZE_UNIT},
                                            {"inception", FT_CONFIG_NORMALIZE_INCEPTION},
                                            {"standard", FT_CONFIG_NORMALIZE_STANDARD},
+                                           {"mean_std", FT_CONFIG_NORMALIZE_MEAN_STD},
                                            {0}};
 static const ft_choice resizers[] = {{"pil", FT_CONFIG_RESIZE_PIL},
                                      {"pil_bicubic", FT_CONFIG_RESIZE_PIL_BICUBIC},
@@ -70,6 +79,17 @@ static const ft_choice crops[] = {{"none", FT_CONFIG_CROP_NONE},
                                   {"random", FT_CONFIG_CROP_RANDOM},
                                   {"inception", FT_CONFIG_CROP_INCEPTION},
                                   {0}};
+static const ft_choice colors[] = {{"none", FT_CONFIG_COLOR_NONE},
+                                   {"inception", FT_CONFIG_COLOR_INCEPTION},
+                                   {0}};
+static const ft_choice weights_formats[] = {{"auto", FT_CONFIG_WEIGHTS_AUTO},
+                                            {"keras", FT_CONFIG_WEIGHTS_KERAS},
+                                            {"keras3", FT_CONFIG_WEIGHTS_KERAS3},
+                                            {"torch", FT_CONFIG_WEIGHTS_TORCH},
+                                            {"safetensors", FT_CONFIG_WEIGHTS_SAFETENSORS},
+                                            {"facet", FT_CONFIG_WEIGHTS_FACET},
+                                            {0}};
+static const ft_choice dtypes[] = {{"fp32", FT_CONFIG_DTYPE_FP32}, {"bf16", FT_CONFIG_DTYPE_BF16}, {0}};
 static const ft_choice pools[] = {{"avg", FT_CONFIG_POOL_AVG}, {0}};
 static const ft_choice optimizers[] = {{"sgd", FT_CONFIG_OPTIMIZER_SGD},
                                        {"rmsprop", FT_CONFIG_OPTIMIZER_RMSPROP},
@@ -122,8 +142,10 @@ const ft_option ft_options[] = {
     SECTION(data.image, NULL, "What the network is shown."),
     INT(data.image.size, CLOSED(0, 8192), "0", "Height and width, pixels; 0: the network's own."),
     CHOICE(data.image.channels, channels, "0", "1 grey, 3 RGB; 0: the network's own."),
-    CHOICE(data.image.normalize, normalizations, "inception",
-           "unit: to [0, 1]; inception: to [-1, 1]; standard: each image to zero mean and unit deviation."),
+    CHOICE(
+        data.image.normalize, normalizations, "inception",
+        "unit: to [0, 1]; inception: to [-1, 1], as Keras's and torchvision's Inception weights want it; "
+        "standard: each image to zero mean and unit deviation; mean_std: by ImageNet's mean and deviation."),
     CHOICE(data.image.resize, resizers, "pil",
            "Whose resize to match, bilinear but for pil_bicubic; tf and opencv do not antialias when they "
            "shrink."),
@@ -137,12 +159,40 @@ const ft_option ft_options[] = {
          "Shift by up to this fraction of the width and of the height."),
     REAL(data.augment.scale, BELOW(0, 1), "0", "Zoom by a factor within this distance of 1."),
 
+    CHOICE(data.augment.color, colors, "none",
+           "inception: brightness, saturation, hue and contrast changed as in Inception's training."),
+    REAL(data.augment.brightness, FROM(0), "0", "Multiply by a factor within this distance of 1."),
+    REAL(data.augment.contrast, FROM(0), "0", "The same for the distance from the mean grey."),
+    REAL(data.augment.saturation, FROM(0), "0", "The same for the distance from grey."),
+    REAL(data.augment.hue, CLOSED(0, 0.5), "0",
+         "Turn the hue by up to this fraction of the circle, either way."),
+    SECTION(data.list, NULL,
+            "Columns of a list of images: data.path names a .csv or .tsv file with a header."),
+    STRING(data.list.label, "", "Column that holds the class; needed for a list."),
+    STRING(data.list.file, "file", "Column of the images' paths, relative to data.list.folder."),
+    STRING(data.list.folder, "", "Folder of the images, relative to the list's own; empty: that."),
+    STRING(data.list.split, "",
+           "Column that says train, val or test for each image; empty: data.split says."),
+    LIST(data.list.where,
+         "Conditions on columns that images must meet, such as \"status=ok\" or \"age>=12\"."),
+
     SECTION(model, NULL, "The network."),
     STRING(model.arch, "inception_v3", "The network's name: inception_v3, inception_mini, lenet, ..."),
     REAL(model.width, UP_TO(0, 16), "1", "Multiplies the channel counts (inception_mini)."),
     BOOL(model.aux_head, "false",
          "Train an auxiliary classifier beside the main one, where the network has one."),
     REAL(model.aux_weight, FROM(0), "0.4", "Weight of the auxiliary classifier's loss."),
+    BOOL(model.count_padding, "false",
+         "Average pools divide by padding, too, as torchvision's; imported weights of PyTorch set it."),
+    SECTION(model.weights, "file", "Weights that the network starts from."),
+    STRING(model.weights.file, "",
+           "File of Keras (.h5, .keras), PyTorch (.pth), safetensors, or a model of Facet's; empty: random "
+           "weights."),
+    CHOICE(model.weights.format, weights_formats, "auto", "auto: by what is in the file."),
+    BOOL(model.weights.include_top, "true",
+         "false: the file's classifier is left out, and this network's own starts at random."),
+    LIST(model.weights.allow_missing,
+         "Patterns (* and ?) of parameters that the file may lack; they start at random."),
     SECTION(model.head, NULL, "What follows the last feature map."),
     REAL(model.head.dropout, BELOW(0, 1), "0", "Fraction of the features dropped before the classifier."),
     CHOICE(model.head.pool, pools, "avg", "Pooling over the whole feature map."),
@@ -151,9 +201,15 @@ const ft_option ft_options[] = {
          "What the running statistics keep at each step; Keras uses 0.99, which needs thousands of steps to "
          "settle."),
     REAL(model.bn.epsilon, ABOVE(0), "1e-3", "Added to the variance."),
+    BOOL(model.bn.scale, "false",
+         "With a learned scale (gamma), as torchvision's; Keras's Inception has none."),
+    BOOL(model.bn.unbiased, "false", "Running statistics keep the unbiased variance, as PyTorch's do."),
     SECTION(model.freeze, "up_to", "Layers that are not trained."),
     STRING(model.freeze.up_to, "",
            "Freeze the network from its input up to and including this node; empty: nothing."),
+    INT(model.freeze.layers, FROM(0), "0",
+        "Freeze the first so many layers in Keras's numbering, as in model.layers[:249]."),
+    LIST(model.freeze.match, "Patterns (* and ?) of nodes to freeze wherever they are."),
 
     SECTION(train, NULL, "The training."),
     INT(train.batch, FROM(1), "32", "Images in a batch."),
@@ -162,6 +218,12 @@ const ft_option ft_options[] = {
     INT(train.eval_batch, FROM(0), "0", "Images in a batch of evaluation; 0: as train.batch."),
     REAL(train.ema, BELOW(0, 1), "0",
          "What the running average of the weights, used for evaluation, keeps at each step; 0: no average."),
+    MAP(train.lr_multipliers, FROM(0),
+        "Factors of the learning rate by patterns (* and ?) of nodes; the last that matches counts."),
+    PHASES(train.phases,
+           "Phases one after the other, each a mapping: epochs (required) and any of batch, accumulate, "
+           "optimizer, clip, schedule, loss, early_stop, lr_multipliers, feature_cache, freeze "
+           "(model.freeze) and augment (data.augment), which then hold instead of those outside."),
     SECTION(train.optimizer, "name", "The update rule."),
     CHOICE(train.optimizer.name, optimizers, "adam",
            "rmsprop_tf is TensorFlow 1's, with epsilon inside the root; adamw decouples the weight decay."),
@@ -212,6 +274,17 @@ const ft_option ft_options[] = {
          "Save a resume point every so many minutes; 0: at epochs only."),
     CHOICE(train.checkpoint.monitor, MONITORS, "val_accuracy",
            "The metric that chooses best.h5; without a validation split it is the last epoch."),
+    SECTION(train.feature_cache, "use",
+            "What a frozen part of the network makes of the images is computed once and kept."),
+    BOOL(train.feature_cache.use, "true", "false: the frozen part runs in every epoch."),
+    INT(train.feature_cache.memory_mb, FROM(0), "1024", "Kept in memory, too, up to this size, MiB."),
+    STRING(train.feature_cache.path, "",
+           "Folder of the files, for later runs as well; empty: the run's, and they go when they are done "
+           "with."),
+    CHOICE(train.feature_cache.dtype, dtypes, "fp32", "bf16: half the size, rounded to 8 bits."),
+    INT(train.feature_cache.variants, FROM(0), "0",
+        "With random changes of the images: so many variants of each are made and kept; 0: new ones in every "
+        "epoch, and nothing is kept."),
 };
 const int ft_options_count = (int)(sizeof ft_options / sizeof *ft_options);
 _Static_assert(sizeof ft_options / sizeof *ft_options <= FT_OPTIONS_MAX, "raise FT_OPTIONS_MAX");

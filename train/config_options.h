@@ -5,15 +5,18 @@
 #include "train/config.h"
 
 typedef enum {
-    FT_OPTION_SECTION, /* a mapping; its options and sections follow it in the table */
-    FT_OPTION_BOOL,    /* bool */
-    FT_OPTION_INT,     /* int32_t */
-    FT_OPTION_UINT,    /* uint64_t */
-    FT_OPTION_REAL,    /* double, finite */
-    FT_OPTION_AUTO,    /* double, finite, or the word auto (FT_CONFIG_AUTO) */
-    FT_OPTION_CHOICE,  /* int or an enum: one of choices */
-    FT_OPTION_STRING,  /* char[size], UTF-8 */
-    FT_OPTION_REQUIRED /* as STRING, and ft_config_check refuses an empty one */
+    FT_OPTION_SECTION,  /* a mapping; its options and sections follow it in the table */
+    FT_OPTION_BOOL,     /* bool */
+    FT_OPTION_INT,      /* int32_t */
+    FT_OPTION_UINT,     /* uint64_t */
+    FT_OPTION_REAL,     /* double, finite */
+    FT_OPTION_AUTO,     /* double, finite, or the word auto (FT_CONFIG_AUTO) */
+    FT_OPTION_CHOICE,   /* int or an enum: one of choices */
+    FT_OPTION_STRING,   /* char[size], UTF-8 */
+    FT_OPTION_REQUIRED, /* as STRING, and ft_config_check refuses an empty one */
+    FT_OPTION_LIST,     /* ft_config_list of texts */
+    FT_OPTION_MAP,      /* ft_config_list of pattern=number, the number in the range */
+    FT_OPTION_PHASES    /* train.phases */
 } ft_option_type;
 
 typedef struct ft_range {
@@ -57,6 +60,18 @@ ft_err ft_option_parse(int row, const char *text, size_t len, ft_config *config)
 enum { FT_OPTION_TEXT_BYTES = FT_CONFIG_PATH_BYTES };
 /* The field's value as ft_option_parse reads it. */
 void ft_option_text(int row, const ft_config *config, char text[FT_OPTION_TEXT_BYTES]);
+
+/* The row below a phase of that name ("optimizer", "freeze"); -1: none. */
+int ft_phase_child(const char *name, size_t len);
+/* FT_E_CONFIG: a phase has no such key. */
+ft_err ft_phase_unknown(const char *name, size_t len);
+/* The name within a phase of a direct child row of ft_phase_child, or NULL. */
+const char *ft_phase_name(int row);
+/* What phase i sets: given[row] for the rows of options, with their values in *values, all else default. */
+void ft_phase_get(const ft_config *config, int32_t i, ft_config *values, bool given[FT_OPTIONS_MAX]);
+/* given: rows, of options or of sections. Of model.freeze all or nothing is kept. FT_E_CONFIG: too much to be
+ * kept. */
+ft_err ft_phase_put(ft_config *config, int32_t i, const ft_config *values, const bool given[FT_OPTIONS_MAX]);
 
 enum { FT_OPTION_VALID_BYTES = 256 };
 /* What the row accepts, in words: "an integer >= 1", "one of none, balanced". */

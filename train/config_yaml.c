@@ -83,6 +83,8 @@ static ft_err advance(reader *r) {
     return FT_OK;
 }
 
+enum { PHASE = FT_OPTION_ROOT - 1 }; /* the section of a phase's own keys */
+
 /* The current event is a key of section: its row. */
 static ft_err read_key(reader *r, int section, int *row) {
     const yaml_event_t *e = &r->event;
@@ -93,9 +95,9 @@ static ft_err read_key(reader *r, int section, int *row) {
     size_t len = e->data.scalar.length;
     if (len == 2 && memcmp(name, "<<", 2) == 0)
         return fail_at(r, e->start_mark, "merge keys (<<) are not supported; write the keys out");
-    *row = ft_option_child(section, name, len);
+    *row = section == PHASE ? ft_phase_child(name, len) : ft_option_child(section, name, len);
     if (*row < 0) {
-        ft_option_unknown(section, name, len);
+        section == PHASE ? ft_phase_unknown(name, len) : ft_option_unknown(section, name, len);
         return locate(r, e->start_mark);
     }
     if (r->seen[*row])
@@ -135,6 +137,134 @@ static ft_err read_value(reader *r, int row) {
     return FT_OK;
 }
 
+static ft_err read_mapping(reader *r, int section);
+static ft_err read_entry(reader *r, int row);
+
+/* The current event is the value of a section. */
+static ft_err read_section(reader *r, int row) {
+    const yaml_event_t *e = &r->event;
+    const ft_option *option = &ft_options[row];
+    if (e->type == YAML_MAPPING_START_EVENT) return read_mapping(r, row);
+    if (e->type == YAML_SCALAR_EVENT && option->usual) {
+        int usual = ft_option_child(row, option->usual, strlen(option->usual));
+        if (is_null(e)) return FT_OK;
+        r->seen[usual] = e->start_mark.line + 1;
+        return read_value(r, usual);
+    }
+    if (e->type == YAML_SCALAR_EVENT && is_null(e)) return FT_OK;
+    return fail_at(r, e->start_mark, "%s: a %s where a mapping belongs; write its options, as {%s: ...}",
+                   option->key, e->type == YAML_SCALAR_EVENT ? "single value" : "sequence",
+                   ft_option_leaf(ft_option_next_child(row, row)));
+}
+
+/* Adds an item to the text of a list. */
+static ft_err add_item(reader *r, int row, ft_config_list list) {
+    const yaml_event_t *e = &r->event;
+    size_t used = strlen(list), len = e->type == YAML_SCALAR_EVENT ? e->data.scalar.length : 0;
+    if (e->type != YAML_SCALAR_EVENT || len == 0 || memchr(e->data.scalar.value, ',', len))
+        return fail_at(r, e->start_mark, "%s: an item is a text without commas, and not empty",
+                       ft_options[row].key);
+    if (used + len + 2 > FT_CONFIG_LIST_BYTES)
+        return fail_at(r, e->start_mark, "%s: over %d bytes in all", ft_options[row].key,
+                       FT_CONFIG_LIST_BYTES);
+    if (used) list[used++] = ',';
+    memcpy(list + used, e->data.scalar.value, len);
+    list[used + len] = '\0';
+    return FT_OK;
+}
+
+/* The current event is the value of a list, or of a mapping of patterns to numbers. */
+static ft_err read_list(reader *r, int row) {
+    bool map = ft_options[row].type == FT_OPTION_MAP;
+    yaml_mark_t start = r->event.start_mark;
+    ft_config_list list = "";
+    if (!map && r->event.type == YAML_SCALAR_EVENT) {
+        FT_TRY(add_item(r, row, list));
+    } else if (r->event.type != (map ? YAML_MAPPING_START_EVENT : YAML_SEQUENCE_START_EVENT)) {
+        return fail_at(r, start, "%s: expected %s", ft_options[row].key,
+                       map ? "a mapping, as {\"mixed9*\": 0.1}" : "a list, as [one, two]");
+    } else {
+        for (;;) {
+            FT_TRY(advance(r));
+            if (r->event.type == YAML_SEQUENCE_END_EVENT || r->event.type == YAML_MAPPING_END_EVENT) break;
+            FT_TRY(add_item(r, row, list));
+            if (!map) continue;
+            const char *pattern = strrchr(list, ',') ? strrchr(list, ',') + 1 : list;
+            for (const char *other = list; other < pattern; other = strchr(other, ',') + 1)
+                if (strncmp(other, pattern, strlen(pattern)) == 0 && other[strlen(pattern)] == '=')
+                    return fail_at(r, r->event.start_mark, "%s: '%s' is there twice; keep one of the two",
+                                   ft_options[row].key, pattern);
+            strncat(list, "=", sizeof list - strlen(list) - 1);
+            FT_TRY(advance(r));
+            if (r->event.type != YAML_SCALAR_EVENT ||
+                strlen(list) + r->event.data.scalar.length >= sizeof list)
+                return fail_at(r, r->event.start_mark, "%s: expected a number", ft_options[row].key);
+            strncat(list, (const char *)r->event.data.scalar.value, sizeof list - strlen(list) - 1);
+        }
+    }
+    if (ft_option_parse(row, list, strlen(list), r->config) == FT_OK) return FT_OK;
+    return locate(r, start);
+}
+
+/* The current event starts one phase; afterwards it is its end. What it says goes into values and seen. */
+static ft_err read_phase(reader *r, ft_config *values, size_t seen[FT_OPTIONS_MAX]) {
+    reader outer = *r;
+    r->config = values;
+    memset(r->seen, 0, sizeof r->seen);
+    yaml_mark_t start = r->event.start_mark;
+    int row = -1;
+    for (;;) {
+        FT_TRY(advance(r));
+        if (r->event.type == YAML_MAPPING_END_EVENT) break;
+        FT_TRY(read_key(r, PHASE, &row));
+        FT_TRY(advance(r));
+        FT_TRY(read_entry(r, row));
+    }
+    memcpy(seen, r->seen, sizeof r->seen);
+    memcpy(r->seen, outer.seen, sizeof r->seen);
+    r->config = outer.config;
+    if (!seen[ft_phase_child("epochs", strlen("epochs"))])
+        return fail_at(r, start, "a phase of train.phases needs epochs");
+    return FT_OK;
+}
+
+/* The current event is the value of train.phases. */
+static ft_err read_phases(reader *r) {
+    int32_t n = 0;
+    if (r->event.type != YAML_SEQUENCE_START_EVENT)
+        return fail_at(r, r->event.start_mark, "train.phases: expected a list of mappings, as [{epochs: 3}]");
+    for (;;) {
+        ft_config values;
+        size_t seen[FT_OPTIONS_MAX];
+        bool given[FT_OPTIONS_MAX];
+        ft_config_defaults(&values);
+        FT_TRY(advance(r));
+        yaml_mark_t at = r->event.start_mark;
+        if (r->event.type == YAML_SEQUENCE_END_EVENT) return FT_OK;
+        if (r->event.type != YAML_MAPPING_START_EVENT)
+            return fail_at(r, at, "train.phases: a phase is a mapping, as {epochs: 3}");
+        if (n == FT_CONFIG_PHASES) return fail_at(r, at, "train.phases: at most %d", FT_CONFIG_PHASES);
+        FT_TRY(read_phase(r, &values, seen));
+        for (int row = 0; row < FT_OPTIONS_MAX; row++) given[row] = seen[row] > 0;
+        if (ft_phase_put(r->config, n++, &values, given) != FT_OK) return locate(r, at);
+    }
+}
+
+/* The current event is the value of that row. */
+static ft_err read_entry(reader *r, int row) {
+    switch (ft_options[row].type) {
+    case FT_OPTION_SECTION:
+        return read_section(r, row);
+    case FT_OPTION_LIST:
+    case FT_OPTION_MAP:
+        return read_list(r, row);
+    case FT_OPTION_PHASES:
+        return read_phases(r);
+    default:
+        return read_value(r, row);
+    }
+}
+
 /* The current event starts the mapping of section; afterwards it is its end. */
 static ft_err read_mapping(reader *r, int section) {
     for (;;) {
@@ -143,21 +273,7 @@ static ft_err read_mapping(reader *r, int section) {
         if (r->event.type == YAML_MAPPING_END_EVENT) return FT_OK;
         FT_TRY(read_key(r, section, &row));
         FT_TRY(advance(r));
-        const yaml_event_t *e = &r->event;
-        const ft_option *option = &ft_options[row];
-        if (option->type != FT_OPTION_SECTION) {
-            FT_TRY(read_value(r, row));
-        } else if (e->type == YAML_MAPPING_START_EVENT) {
-            FT_TRY(read_mapping(r, row));
-        } else if (e->type == YAML_SCALAR_EVENT && option->usual) {
-            if (!is_null(e))
-                FT_TRY(read_value(r, ft_option_child(row, option->usual, strlen(option->usual))));
-        } else if (e->type != YAML_SCALAR_EVENT || !is_null(e)) {
-            return fail_at(r, e->start_mark,
-                           "%s: a %s where a mapping belongs; write its options, as {%s: ...}", option->key,
-                           e->type == YAML_SCALAR_EVENT ? "single value" : "sequence",
-                           ft_option_leaf(ft_option_next_child(row, row)));
-        }
+        FT_TRY(read_entry(r, row));
     }
 }
 

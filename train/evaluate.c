@@ -6,13 +6,17 @@
 
 ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds, const int32_t *index,
                          int32_t n, const ft_evaluator_options *o) {
-    *e = (ft_evaluator){.model = model, .ds = ds, .index = index, .n = n};
+    *e = (ft_evaluator){
+        .model = model, .ds = ds, .index = index, .n = n, .features = o->features, .cut = o->cut};
     FT_REQUIRE(model->options.classes >= 2, CONFIG, "a model without classes cannot be evaluated");
     ft_plan_spec spec = {.batch = o->batch < n ? o->batch : n,
                          .direct = o->direct,
                          .n_outputs = 1,
-                         .outputs = &model->probabilities};
+                         .outputs = &model->probabilities,
+                         .n_fed = o->features != NULL,
+                         .fed = &o->cut};
     ft_loader_options loading = {.image = model->image,
+                                 .numbers_only = o->features != NULL,
                                  .batch = spec.batch,
                                  .workers = o->workers,
                                  .cache_mb = o->cache_mb};
@@ -29,9 +33,8 @@ void ft_evaluator_free(ft_evaluator *e) {
 }
 
 static ft_err run_batch(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) {
-    ft_view x = ft_plan_value(e->plan, e->model->input, b->n),
-            p = ft_plan_value(e->plan, e->model->probabilities, b->n);
-    memcpy(x.p, b->x, (size_t)(ft_rows(&x) * x.c) * sizeof *x.p);
+    ft_view p = ft_plan_value(e->plan, e->model->probabilities, b->n);
+    FT_TRY(ft_batch_feed(b, e->features, 0, e->plan, e->features ? e->cut : e->model->input));
     ft_plan_forward(e->plan, b->n, 0);
     for (int32_t i = 0; i < b->n; i++) {
         float *row = out->prob + (out->n + i) * out->k;
@@ -55,6 +58,7 @@ static ft_err run_all(ft_evaluator *e, void (*progress)(void *ctx, int64_t done,
     out->prob = ft_alloc((size_t)e->n * (size_t)out->k, sizeof *out->prob);
     out->label = ft_alloc((size_t)e->n, sizeof *out->label);
     FT_REQUIRE(out->prob && out->label, MEMORY, "no memory for the probabilities of %d images", e->n);
+    if (e->features) FT_TRY(ft_features_make(e->features, 0, NULL, NULL));
     FT_TRY(ft_loader_start(e->loader, 0, 0));
     for (;;) {
         ft_batch b;

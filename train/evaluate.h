@@ -7,6 +7,7 @@
 #include "data/loader.h"
 #include "eval/metrics.h"
 #include "tensor/plan.h"
+#include "train/features.h"
 #include "train/model.h"
 
 /* A model ready to be evaluated, again and again: an inference plan. */
@@ -17,6 +18,8 @@ typedef struct ft_evaluator {
     const ft_dataset *ds; /* borrowed */
     const int32_t *index; /* borrowed */
     int32_t n;
+    ft_features *features; /* borrowed; NULL: images are loaded */
+    ft_val cut;
 } ft_evaluator;
 
 typedef struct ft_evaluation {
@@ -31,6 +34,9 @@ typedef struct ft_evaluation {
 typedef struct ft_evaluator_options {
     int32_t batch, workers, cache_mb;
     bool direct; /* as ft_plan_spec.direct */
+    ft_features
+        *features; /* of these samples: the network is run from ft_evaluator.cut on; NULL: from images */
+    ft_val cut;    /* what they are features of */
 } ft_evaluator_options;
 
 /* For the n samples of index (kept by the caller). FT_E_DATA, FT_E_CONFIG, FT_E_MEMORY; *e then needs no
@@ -39,9 +45,9 @@ ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds,
                          int32_t n, const ft_evaluator_options *o);
 void ft_evaluator_free(ft_evaluator *e);
 
-/* Runs all samples in order with the parameters as they are now. progress (may be NULL) is told after every
- * batch. FT_E_DATA (a bad image), FT_E_NUMERIC (a probability that is no number), FT_E_MEMORY; *out then
- * needs no free. */
+/* Runs all samples in order with the parameters as they are now; features that are missing are made. progress
+ * (may be NULL) is told after every batch. FT_E_DATA (a bad image), FT_E_NUMERIC (a probability that is no
+ * number), FT_E_MEMORY; *out then needs no free. */
 ft_err ft_evaluator_run(ft_evaluator *e, void (*progress)(void *ctx, int64_t done, int64_t n), void *ctx,
                         ft_evaluation *out);
 void ft_evaluation_free(ft_evaluation *ev);

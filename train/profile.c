@@ -95,6 +95,7 @@ static void print_part(FILE *f, const char *name, double seconds, double total) 
 
 static void print_parts(FILE *f, const ft_profile *p, double plan_seconds) {
     static const char *const names[FT_PROFILE_PARTS] = {[FT_PROFILE_LOADING] = "waiting for images",
+                                                        [FT_PROFILE_FEATURES] = "features of images",
                                                         [FT_PROFILE_OPTIMIZER] = "optimiser",
                                                         [FT_PROFILE_EVALUATION] = "evaluation",
                                                         [FT_PROFILE_CHECKPOINTS] = "checkpoints"};

@@ -38,7 +38,8 @@ void ft_profile_print_nodes(FILE *f, int32_t n, const ft_profile_row rows[], con
 
 /* What a training does besides running its plan. */
 typedef enum ft_profile_part {
-    FT_PROFILE_LOADING, /* waiting for batches */
+    FT_PROFILE_LOADING,  /* waiting for batches */
+    FT_PROFILE_FEATURES, /* making features of the frozen part */
     FT_PROFILE_OPTIMIZER,
     FT_PROFILE_EVALUATION,
     FT_PROFILE_CHECKPOINTS,

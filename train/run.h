@@ -1,36 +1,34 @@
-/* A training run made ready: data, split, model, plans, optimiser, from one configuration. */
+/* A training run made ready: data, split, model, from one configuration; and the phase it is in. */
 #ifndef FACET_TRAIN_RUN_H
 #define FACET_TRAIN_RUN_H
 
 #include "data/split.h"
 #include "train/checkpoint.h"
-#include "train/config.h"
-#include "train/evaluate.h"
+#include "train/phase.h"
 
 typedef struct ft_run {
     const ft_config *config; /* resolved and checked; borrowed */
     ft_dataset *ds;
     ft_split split;
     ft_model *model;
-    ft_val labels, class_weights, loss;
-    ft_plan *plan;     /* training */
-    ft_loader *loader; /* of the training part */
-    ft_evaluator val;  /* val.plan is NULL without a validation part */
-    ft_real **grads;   /* of state.optim_params */
-    ft_schedule schedule;
-    int64_t batches, steps; /* in an epoch */
+    char *weights_report; /* what was imported, as text; NULL: nothing was */
+    ft_val labels;
+    ft_phase phase; /* the one under way */
     ft_training_state state;
 } ft_run;
 
-/* Opens the data, builds the network with its initial weights, compiles, and stands before the first step. On
- * failure *r needs no free. FT_E_CONFIG, FT_E_GRAPH, FT_E_DATA, FT_E_MEMORY. */
+/* Opens the data, builds the network with its initial weights, and stands before the first step of the first
+ * phase. On failure *r needs no free. FT_E_CONFIG, FT_E_GRAPH, FT_E_DATA, FT_E_WEIGHTS, FT_E_IO, FT_E_MEMORY.
+ */
 ft_err ft_run_setup(ft_run *r, const ft_config *config);
 void ft_run_free(ft_run *r);
 
-/* The split that this configuration makes of these data: the same for training and for ft-eval. */
+/* Data as this configuration reads them, those at path; and the split that it makes of them: the same for
+ * training and for ft-eval. */
+ft_err ft_run_open_data(const ft_config *config, const char *path, ft_dataset **ds);
 ft_err ft_run_split(const ft_config *config, const ft_dataset *ds, ft_split *split);
 
-/* Prints what will be trained on what: data, split, network, memory. */
+/* Prints what will be trained on what: data, split, network. ft_phase_describe adds what the phase does. */
 void ft_run_describe(const ft_run *r, FILE *f);
 
 #endif

@@ -57,7 +57,7 @@ static ft_err save(trainer *t) {
 /* ---- one step ---- */
 
 static void count_right(trainer *t, const ft_batch *b) {
-    ft_view logits = ft_plan_value(t->r->plan, t->r->model->out.logits, b->n);
+    ft_view logits = ft_plan_value(t->r->phase.plan, t->r->model->out.logits, b->n);
     for (int32_t i = 0; i < b->n; i++)
         t->right += ft_argmax(logits.p + i * logits.ld, logits.c) == (int32_t)b->labels[i];
     t->seen += b->n;
@@ -67,22 +67,22 @@ static void count_right(trainer *t, const ft_batch *b) {
  */
 static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
     ft_run *r = t->r;
+    ft_phase *ph = &r->phase;
     ft_progress *p = &r->state.progress;
-    int32_t accumulate = r->config->train.accumulate;
-    ft_view x = ft_plan_value(r->plan, r->model->input, b->n),
-            labels = ft_plan_value(r->plan, r->labels, b->n);
-    memcpy(x.p, b->x, (size_t)(ft_rows(&x) * x.c) * sizeof *x.p);
+    int32_t accumulate = ph->config.train.accumulate;
+    ft_view labels = ft_plan_value(ph->plan, r->labels, b->n);
+    FT_TRY(ft_batch_feed(b, ph->features, p->epoch, ph->plan, ph->features ? ph->cut : r->model->input));
     memcpy(labels.p, b->labels, (size_t)b->n * sizeof *labels.p);
     uint64_t seed =
         ft_rng_derive(ft_rng_derive_name(p->seed, "dropout"), (uint64_t)(p->step * accumulate + micro));
-    ft_plan_forward(r->plan, b->n, seed);
-    double loss = ft_plan_value(r->plan, r->loss, b->n).p[0];
+    ft_plan_forward(ph->plan, b->n, seed);
+    double loss = ft_plan_value(ph->plan, ph->loss, b->n).p[0];
     FT_REQUIRE(isfinite(loss), NUMERIC,
                "the loss is %s at step %lld (epoch %lld): the training diverged; lower "
                "train.optimizer.lr or set train.clip.norm, then start again",
                isnan(loss) ? "not a number" : "infinite", (long long)p->step + 1, (long long)p->epoch + 1);
-    ft_real share = accumulate == 1 ? 1 : (ft_real)b->n / (ft_real)r->config->train.batch;
-    ft_plan_backward(r->plan, share, micro > 0);
+    ft_real share = accumulate == 1 ? 1 : (ft_real)b->n / (ft_real)ph->config.train.batch;
+    ft_plan_backward(ph->plan, share, micro > 0);
     p->loss_sum += loss * b->n;
     p->loss_images += b->n;
     count_right(t, b);
@@ -90,30 +90,33 @@ static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
 }
 
 static double learning_rate(const ft_run *r, int64_t step) {
-    return ft_schedule_lr(&r->schedule, r->config->train.optimizer.lr, step, r->steps,
-                          r->steps * r->config->train.epochs, &r->state.progress.plateau);
+    const ft_phase *ph = &r->phase;
+    const ft_progress *p = &r->state.progress;
+    return ft_schedule_lr(&ph->schedule, ph->config.train.optimizer.lr, step - p->phase_step, ph->steps,
+                          ph->steps * ph->config.train.epochs, &p->plateau);
 }
 
 /* One optimiser step: up to `accumulate` batches. *done: the epoch has no more batches. */
 static ft_err run_step(trainer *t, bool *done) {
     ft_run *r = t->r;
+    ft_phase *ph = &r->phase;
     ft_progress *p = &r->state.progress;
-    int32_t accumulate = r->config->train.accumulate, micro = 0;
+    int32_t accumulate = ph->config.train.accumulate, micro = 0;
     int64_t images = 0;
     for (; micro < accumulate; micro++) {
         ft_batch b;
         double start = ft_clock();
-        FT_TRY(ft_loader_next(r->loader, &b));
+        FT_TRY(ft_loader_next(ph->loader, &b));
         charge(t, FT_PROFILE_LOADING, start);
         if (b.n == 0) break;
         FT_TRY(run_batch(t, &b, micro));
         images += b.n;
     }
-    *done = micro == 0 || p->batch + micro >= r->batches;
+    *done = micro == 0 || p->batch + micro >= ph->batches;
     if (micro == 0) return FT_OK;
     double lr = learning_rate(r, p->step);
-    double scale = accumulate == 1 ? 1 : (double)r->config->train.batch / (double)images, start = ft_clock();
-    FT_TRY(ft_optim_step(r->state.optim, (const ft_real *const *)r->grads, lr, scale, NULL));
+    double scale = accumulate == 1 ? 1 : (double)ph->config.train.batch / (double)images, start = ft_clock();
+    FT_TRY(ft_optim_step(r->state.optim, (const ft_real *const *)ph->grads, lr, scale, NULL));
     if (r->state.ema) ft_ema_update(r->state.ema);
     ft_graph_touch(r->model->g);
     charge(t, FT_PROFILE_OPTIMIZER, start);
@@ -132,11 +135,42 @@ static void show_progress(trainer *t) {
 }
 
 static bool checkpoint_due(const trainer *t) {
-    const ft_config *c = t->r->config;
+    const ft_config *c = t->r->config; /* the same in all phases */
     int32_t every = c->train.checkpoint.every_steps;
     double minutes = c->train.checkpoint.every_minutes;
     return (every > 0 && t->r->state.progress.step % every == 0) ||
            (minutes > 0 && ft_clock() - t->saved_at >= 60 * minutes);
+}
+
+typedef struct making {
+    trainer *t;
+    int64_t made;
+} making;
+
+static bool show_making(void *ctx, int64_t done, int64_t n) {
+    making *m = ctx;
+    m->made = done;
+    ft_progress_bar_update(&m->t->bar, done, n, "");
+    return !stop_wanted(m->t);
+}
+
+/* Features of a part of the data that are not there yet. */
+static ft_err make_features(trainer *t, ft_features *f, ft_part part) {
+    if (!f) return FT_OK;
+    making m = {.t = t};
+    char title[64];
+    snprintf(title, sizeof title, "features of %s", ft_part_name(part));
+    ft_progress_bar_start(&t->bar, t->o->log, title, 0);
+    double start = ft_clock();
+    ft_err e = ft_features_make(f, t->r->state.progress.epoch, show_making, &m);
+    ft_progress_bar_clear(&t->bar);
+    charge(t, FT_PROFILE_FEATURES, start);
+    if (e == FT_OK && m.made && t->o->log)
+        fprintf(t->o->log, "features of %lld images (%s) in %.1f s, %.1f img/s; %s, %.0f MB%s\n",
+                (long long)m.made, ft_part_name(part), ft_clock() - start,
+                (double)m.made / (ft_clock() - start), ft_features_path(f),
+                (double)ft_features_bytes(f) / 1e6, ft_features_in_memory(f) ? " and in memory" : "");
+    return e;
 }
 
 /* The rest of the epoch under way. */
@@ -145,11 +179,13 @@ static ft_err run_epoch(trainer *t) {
     ft_progress *p = &r->state.progress;
     char title[64];
     snprintf(title, sizeof title, "epoch %lld/%d", (long long)p->epoch + 1, r->config->train.epochs);
-    ft_progress_bar_start(&t->bar, t->o->log, title, p->loss_images);
     t->resumed_at = ft_clock();
     t->seen = t->right = 0;
-    FT_TRY(ft_loader_start(r->loader, p->epoch, (int32_t)p->batch));
-    for (bool done = p->batch >= r->batches; !done;) {
+    FT_TRY(make_features(t, r->phase.features, FT_PART_TRAIN));
+    FT_TRY(make_features(t, r->phase.val_features, FT_PART_VAL));
+    ft_progress_bar_start(&t->bar, t->o->log, title, p->loss_images);
+    FT_TRY(ft_loader_start(r->phase.loader, p->epoch, (int32_t)p->batch));
+    for (bool done = p->batch >= r->phase.batches; !done;) {
         ft_err e = run_step(t, &done);
         if (e == FT_OK) show_progress(t);
         if (e == FT_OK && stop_wanted(t)) e = FT_E_STOPPED;
@@ -198,10 +234,10 @@ static void swap_average(trainer *t) {
 
 static ft_err validate(trainer *t, ft_history_row *row) {
     row->val_loss = row->val_accuracy = row->val_recall = row->val_f1 = row->val_auc = NAN;
-    if (!t->r->val.plan) return FT_OK;
+    if (!t->r->phase.val.plan) return FT_OK;
     ft_evaluation ev;
     double start = ft_clock();
-    FT_TRY(ft_evaluator_run(&t->r->val, NULL, NULL, &ev));
+    FT_TRY(ft_evaluator_run(&t->r->phase.val, NULL, NULL, &ev));
     charge(t, FT_PROFILE_EVALUATION, start);
     row->val_loss = ev.metrics.log_loss;
     row->val_accuracy = ev.metrics.accuracy;
@@ -218,7 +254,7 @@ static ft_err validate_and_keep_best(trainer *t, ft_history_row *row) {
     ft_config_monitor monitor = t->r->config->train.checkpoint.monitor;
     FT_TRY(validate(t, row));
     double value = monitored(monitor, row);
-    if (t->r->val.plan && !is_better(monitor, value, p->best, 0) && p->best_epoch >= 0) return FT_OK;
+    if (t->r->phase.val.plan && !is_better(monitor, value, p->best, 0) && p->best_epoch >= 0) return FT_OK;
     double start = ft_clock();
     FT_TRY(ft_checkpoint_write(t->best, t->r->model, NULL));
     charge(t, FT_PROFILE_CHECKPOINTS, start);
@@ -238,7 +274,7 @@ static void print_epoch(const trainer *t, const ft_history_row *row) {
     if (!t->o->log) return;
     fprintf(t->o->log, "epoch %lld/%d  loss %.4f", (long long)row->epoch, t->r->config->train.epochs,
             row->train_loss);
-    if (t->r->val.plan)
+    if (t->r->phase.val.plan)
         fprintf(t->o->log, "  val_loss %.4f  val_accuracy %.4f  val_recall %.4f  val_f1 %.4f  val_auc %.4f",
                 row->val_loss, row->val_accuracy, row->val_recall, row->val_f1, row->val_auc);
     fprintf(t->o->log, "  lr %.3g  %.1f img/s  %.1f s%s\n", row->lr, row->images_per_second, row->seconds,
@@ -248,7 +284,7 @@ static void print_epoch(const trainer *t, const ft_history_row *row) {
 
 /* Should training end here? Remembers how long nothing improved. */
 static bool stops_early(trainer *t, const ft_history_row *row) {
-    const ft_config *c = t->r->config;
+    const ft_config *c = &t->r->phase.config;
     ft_progress *p = &t->r->state.progress;
     if (c->train.early_stop.monitor == FT_CONFIG_MONITOR_NONE) return false;
     double value = monitored(c->train.early_stop.monitor, row);
@@ -278,9 +314,10 @@ static ft_err end_epoch(trainer *t) {
     print_epoch(t, &row);
     if (stops_early(t, &row) && t->o->log)
         fprintf(t->o->log, "stopping early: %s has not improved for %d epochs\n",
-                ft_config_choice(r->config, "train.early_stop.monitor"), p->stop_bad);
-    if (r->schedule.kind == FT_SCHEDULE_PLATEAU)
-        ft_plateau_update(&p->plateau, &r->schedule, monitored(r->config->train.schedule.monitor, &row));
+                ft_config_choice(&r->phase.config, "train.early_stop.monitor"), p->stop_bad);
+    if (r->phase.schedule.kind == FT_SCHEDULE_PLATEAU)
+        ft_plateau_update(&p->plateau, &r->phase.schedule,
+                          monitored(r->phase.config.train.schedule.monitor, &row));
     p->epoch++;
     p->batch = p->loss_images = 0;
     p->loss_sum = p->epoch_seconds = 0;
@@ -292,12 +329,30 @@ static ft_err end_epoch(trainer *t) {
 
 /* ---- the whole ---- */
 
-static bool finished(const trainer *t) {
-    const ft_config *c = t->r->config;
+static bool phase_finished(const trainer *t) {
+    const ft_config *c = &t->r->phase.config;
     const ft_progress *p = &t->r->state.progress;
     bool stopped =
         c->train.early_stop.monitor != FT_CONFIG_MONITOR_NONE && p->stop_bad >= c->train.early_stop.patience;
-    return p->epoch >= c->train.epochs || stopped;
+    return p->epoch - p->phase_epoch >= c->train.epochs || stopped;
+}
+
+static bool finished(const trainer *t) {
+    return phase_finished(t) && t->r->phase.number + 1 >= ft_config_n_phases(t->r->config);
+}
+
+/* Makes the phase ready to run, and tells of it. */
+static ft_err begin_phase(trainer *t) {
+    if (t->o->log) ft_phase_describe(t->r, t->o->log);
+    return ft_phase_begin(t->r);
+}
+
+static ft_err next_phase(trainer *t) {
+    ft_progress *p = &t->r->state.progress;
+    ft_phase_tidy(t->r);
+    FT_TRY(ft_phase_enter(t->r, t->r->phase.number + 1));
+    ft_progress_begin_phase(p, t->r->phase.number, &t->r->phase.schedule);
+    return begin_phase(t);
 }
 
 static ft_err write_config(const trainer *t) {
@@ -321,6 +376,12 @@ static ft_err open_folder(trainer *t) {
                "--overwrite starts anew",
                folder);
     if (t->o->resume && access(t->last, F_OK) == 0) {
+        ft_progress there;
+        FT_TRY(ft_checkpoint_read_progress(t->last, &there));
+        FT_REQUIRE(there.phase < ft_config_n_phases(t->r->config), WEIGHTS,
+                   "cannot resume from '%s': it is in phase %lld, and the configuration has %d", t->last,
+                   (long long)there.phase + 1, ft_config_n_phases(t->r->config));
+        if (there.phase != t->r->phase.number) FT_TRY(ft_phase_enter(t->r, (int32_t)there.phase));
         FT_TRY(ft_checkpoint_resume(t->last, t->r->model, &t->r->state));
         const ft_progress *p = &t->r->state.progress;
         if (t->o->log)
@@ -368,8 +429,10 @@ static ft_err final_results(trainer *t) {
 
 static ft_err train(trainer *t) {
     t->saved_at = ft_clock();
+    FT_TRY(begin_phase(t));
     while (!finished(t)) {
-        ft_err e = run_epoch(t);
+        ft_err e = phase_finished(t) ? next_phase(t) : FT_OK;
+        if (e == FT_OK) e = run_epoch(t);
         if (e == FT_OK) e = end_epoch(t);
         if (e == FT_OK && stop_wanted(t) && !finished(t)) e = FT_E_STOPPED;
         if (e == FT_E_STOPPED) {
@@ -379,6 +442,7 @@ static ft_err train(trainer *t) {
         }
         FT_TRY(e);
     }
+    ft_phase_tidy(t->r);
     double start = ft_clock();
     FT_TRY(final_results(t));
     charge(t, FT_PROFILE_EVALUATION, start);
@@ -392,7 +456,7 @@ ft_err ft_train_run(ft_run *r, const ft_train_options *o) {
     ft_err e = train(&t);
     t.profile.total = ft_clock() - start;
     if (o->profile && (e == FT_OK || e == FT_E_STOPPED)) {
-        ft_err printed = ft_profile_print(o->profile, &t.profile, r->plan);
+        ft_err printed = ft_profile_print(o->profile, &t.profile, r->phase.plan);
         if (printed != FT_OK) e = printed;
     }
     if (e != FT_OK) {

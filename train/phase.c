@@ -1,0 +1,375 @@
+#include "train/phase.h"
+#include "tensor/par.h"
+#include "tensor/rng.h"
+#include "train/config_options.h"
+#include "train/freeze.h"
+#include "train/frozen_cut.h"
+#include "train/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* More numbers for an image, 2 MiB of them, are not worth the disk. */
+enum { MOST_FLOATS = 1 << 19 };
+
+/* ---- losses ---- */
+
+/* n / (k * count) by class of the training part, scikit-learn's "balanced". */
+static void fill_class_weights(const ft_run *r, ft_real *weights) {
+    int32_t k = r->ds->n_classes, n = r->split.n[FT_PART_TRAIN];
+    memset(weights, 0, (size_t)k * sizeof *weights);
+    for (int32_t i = 0; i < n; i++) weights[ft_dataset_label(r->ds, r->split.index[FT_PART_TRAIN][i])] += 1;
+    for (int32_t i = 0; i < k; i++) weights[i] = weights[i] > 0 ? (ft_real)n / ((ft_real)k * weights[i]) : 0;
+}
+
+/* One parameter for all phases and losses. */
+static ft_val class_weights(ft_run *r) {
+    ft_graph *g = r->model->g;
+    const ft_param *there = ft_graph_find_param(g, "class_weights");
+    if (there) return there->val;
+    ft_val v =
+        ft_param_add(g, "class_weights", (ft_shape){1, 1, 1, r->ds->n_classes}, (ft_init){0}, FT_TRANSIENT);
+    if (v.id > 0) fill_class_weights(r, ft_graph_find_param(g, "class_weights")->p);
+    return v;
+}
+
+static ft_val add_loss(ft_run *r, ft_val logits, const char *name) {
+    const ft_phase *ph = &r->phase;
+    char numbered[48];
+    if (ph->number == 0)
+        snprintf(numbered, sizeof numbered, "%s", name);
+    else
+        snprintf(numbered, sizeof numbered, "%s_%d", name, ph->number + 1);
+    ft_softmax_ce_options o = {.name = numbered,
+                               .label_smoothing = (float)ph->config.train.loss.label_smoothing,
+                               .class_weights = FT_NONE};
+    if (ph->config.train.loss.class_weights == FT_CONFIG_CLASS_WEIGHTS_BALANCED)
+        o.class_weights = class_weights(r);
+    ft_val there = ft_graph_find(r->model->g, numbered); /* the phase was entered before */
+    return there.id > 0 ? there : ft_softmax_cross_entropy(r->model->g, logits, r->labels, &o);
+}
+
+static ft_err add_losses(ft_run *r, ft_plan_spec *spec) {
+    ft_phase *ph = &r->phase;
+    const ft_net_outputs *out = &r->model->out;
+    ph->loss = spec->losses[0] = add_loss(r, out->logits, "loss");
+    spec->loss_weights[0] = 1;
+    spec->n_losses = 1;
+    if (out->aux_logits.id > 0) {
+        spec->losses[1] = add_loss(r, out->aux_logits, "aux_loss");
+        spec->loss_weights[1] = (ft_real)ph->config.model.aux_weight;
+        spec->n_losses = 2;
+    }
+    return ft_graph_status(r->model->g);
+}
+
+/* ---- features ---- */
+
+static ft_err augment_of(const ft_run *r, ft_augment *augment) {
+    const ft_config *c = &r->phase.config;
+    *augment = (ft_augment){.flip = c->data.augment.flip,
+                            .pad = c->data.augment.pad,
+                            .rotate = (float)c->data.augment.rotate,
+                            .shift = (float)c->data.augment.shift,
+                            .scale = (float)c->data.augment.scale,
+                            .color = {.brightness = (float)c->data.augment.brightness,
+                                      .contrast = (float)c->data.augment.contrast,
+                                      .saturation = (float)c->data.augment.saturation,
+                                      .hue = (float)c->data.augment.hue}};
+    FT_TRY(ft_color_parse(ft_config_choice(c, "data.augment.color"), &augment->color.color));
+    FT_TRY(ft_crop_parse(ft_config_choice(c, "data.augment.crop"), &augment->crop));
+    return ft_augment_check(augment, r->model->image.h, r->model->image.w);
+}
+
+static int64_t floats_of(const ft_run *r, ft_val v) {
+    return ft_shape_size(ft_val_shape(r->model->g, v));
+}
+
+/* Where features come in, or {0}. */
+static ft_val find_cut(const ft_run *r, const ft_plan_spec *spec, const ft_augment *augment) {
+    const ft_config *c = &r->phase.config;
+    ft_val none = {0};
+    if (!c->train.feature_cache.use) return none;
+    if (ft_augment_changes(augment) && c->train.feature_cache.variants == 0) return none;
+    ft_val cut = ft_frozen_cut(r->model->g, r->model->input, spec->n_losses, spec->losses);
+    if (cut.id <= 0 || floats_of(r, cut) > MOST_FLOATS) return none;
+    return cut;
+}
+
+/* Why images go through the frozen part in every epoch; NULL: they do not, or nothing is frozen. */
+static const char *why_uncached(const ft_run *r) {
+    const ft_config *c = &r->phase.config;
+    ft_augment augment;
+    ft_val losses[] = {r->phase.loss};
+    if (r->phase.cut.id > 0 || augment_of(r, &augment) != FT_OK) return NULL;
+    ft_val cut = ft_frozen_cut(r->model->g, r->model->input, 1, losses);
+    if (cut.id <= 0) return NULL;
+    if (!c->train.feature_cache.use) return "train.feature_cache.use is false";
+    if (ft_augment_changes(&augment) && c->train.feature_cache.variants == 0)
+        return "images are changed anew in every epoch; train.feature_cache.variants: 2 would keep two of "
+               "each";
+    return "its output is over 2 MiB for each image";
+}
+
+/* The settings of augmentation as text. */
+static void augmentation_text(const ft_config *c, char *text, size_t bytes) {
+    size_t len = 0;
+    text[0] = '\0';
+    for (int row = 0; row < ft_options_count; row++) {
+        char value[FT_OPTION_TEXT_BYTES];
+        if (strncmp(ft_options[row].key, "data.augment.", 13) != 0) continue;
+        ft_option_text(row, c, value);
+        int n = snprintf(text + len, bytes - len, "%s=%s\n", ft_options[row].key + 13, value);
+        len += n > 0 && (size_t)n < bytes - len ? (size_t)n : 0;
+    }
+}
+
+static ft_err open_features(ft_run *r, const ft_loader_options *loading, ft_part part, ft_features **out) {
+    const ft_config *c = &r->phase.config;
+    const char *folder = c->train.feature_cache.path, *cut = ft_val_name(r->model->g, r->phase.cut);
+    char path[FT_CONFIG_PATH_BYTES + 160], augmentation[1024];
+    if (*folder) /* shared by runs: told apart by the key */
+        snprintf(path, sizeof path, "%s/%s_%s_%s_%%s.features", folder, r->model->net->name, cut,
+                 ft_part_name(part));
+    else
+        snprintf(path, sizeof path, "%s/%s_%s.features", c->output, cut, ft_part_name(part));
+    augmentation_text(c, augmentation, sizeof augmentation);
+    ft_features_options o = {.loading = *loading,
+                             .augmentation = augmentation,
+                             .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
+                             .bf16 =
+                                 part ==
+                                     FT_PART_TRAIN && /* validation's numbers are to be those of ft-eval */
+                                 c->train.feature_cache.dtype == FT_CONFIG_DTYPE_BF16,
+                             .memory_bytes = (int64_t)c->train.feature_cache.memory_mb << 20,
+                             .path = path};
+    return ft_features_open(r->model, r->phase.cut, r->ds, r->split.index[part], r->split.n[part], &o, out);
+}
+
+/* ---- the training plan ---- */
+
+static ft_err compile_training(ft_run *r, const ft_augment *augment) {
+    ft_phase *ph = &r->phase;
+    const ft_config *c = &ph->config;
+    ft_model *m = r->model;
+    int32_t n = r->split.n[FT_PART_TRAIN];
+    ft_plan_spec spec = {.batch = c->train.batch < n ? c->train.batch : n,
+                         .training = true,
+                         .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
+                         .n_outputs = 1,
+                         .outputs = &m->out.logits,
+                         .fed = &ph->cut};
+    FT_TRY(add_losses(r, &spec));
+    FT_TRY(ft_freeze(m, c));
+    ph->cut = find_cut(r, &spec, augment);
+    spec.n_fed = ph->cut.id > 0;
+    return ft_compile(m->g, &spec, &ph->plan);
+}
+
+/* ---- optimiser and schedule ---- */
+
+static ft_hyper hyper_of(const ft_config *c) {
+    return (ft_hyper){.lr = c->train.optimizer.lr,
+                      .momentum = c->train.optimizer.momentum,
+                      .nesterov = c->train.optimizer.nesterov,
+                      .rho = c->train.optimizer.decay,
+                      .epsilon = c->train.optimizer.epsilon,
+                      .beta1 = c->train.optimizer.beta1,
+                      .beta2 = c->train.optimizer.beta2,
+                      .weight_decay = c->train.optimizer.weight_decay};
+}
+
+static ft_err list_trained(ft_run *r, ft_optim_param *params) {
+    const ft_config *c = &r->phase.config;
+    ft_training_state *s = &r->state;
+    for (int32_t i = 0; i < ft_graph_n_params(r->model->g); i++) {
+        ft_param *p = ft_graph_param(r->model->g, i);
+        ft_real *grad = ft_plan_grad(r->phase.plan, p);
+        if (!grad) continue;
+        r->phase.grads[s->n_optim_params] = grad;
+        params[s->n_optim_params] =
+            (ft_optim_param){.name = p->name,
+                             .w = p->p,
+                             .n = ft_shape_size(p->shape),
+                             .lr_multiplier = ft_lr_multiplier(c, p),
+                             .decay = c->train.optimizer.decay_all || (p->flags & FT_DECAY)};
+        s->optim_params[s->n_optim_params++] = p;
+    }
+    FT_REQUIRE(s->n_optim_params > 0, CONFIG,
+               "model.freeze: nothing is left to be trained; freeze less of %s", r->model->net->name);
+    return FT_OK;
+}
+
+static ft_err make_optimizer(ft_run *r) {
+    const ft_config *c = &r->phase.config;
+    ft_training_state *s = &r->state;
+    size_t n_params = (size_t)ft_graph_n_params(r->model->g);
+    s->n_optim_params = 0;
+    s->optim_params = ft_alloc(n_params, sizeof *s->optim_params);
+    r->phase.grads = ft_alloc(n_params, sizeof *r->phase.grads);
+    ft_optim_param *params = ft_alloc(n_params, sizeof *params);
+    ft_err e = s->optim_params && r->phase.grads && params
+                   ? list_trained(r, params)
+                   : ft_err_set(FT_E_MEMORY, "no memory for the optimiser");
+    ft_optim_options o = {.hyper = hyper_of(c),
+                          .clip_value = c->train.clip.value,
+                          .clip_norm = c->train.clip.norm};
+    const ft_optimizer *optimizer = ft_optimizer_find(ft_config_choice(c, "train.optimizer.name"));
+    if (e == FT_OK) e = ft_optim_new(optimizer, &o, s->n_optim_params, params, &s->optim);
+    free(params);
+    return e;
+}
+
+static ft_err make_schedule(ft_phase *ph) {
+    const ft_config *c = &ph->config;
+    ph->schedule = (ft_schedule){.warmup_epochs = c->train.schedule.warmup_epochs,
+                                 .step_epochs = c->train.schedule.step_epochs,
+                                 .gamma = c->train.schedule.gamma,
+                                 .staircase = c->train.schedule.staircase,
+                                 .power = c->train.schedule.power,
+                                 .final_lr = c->train.schedule.final_lr,
+                                 .patience = c->train.schedule.patience,
+                                 .min_delta = c->train.schedule.min_delta,
+                                 .higher_is_better = c->train.schedule.monitor != FT_CONFIG_MONITOR_VAL_LOSS};
+    FT_TRY(ft_schedule_kind_parse(ft_config_choice(c, "train.schedule.name"), &ph->schedule.kind));
+    return ft_schedule_check(&ph->schedule);
+}
+
+/* ---- images ---- */
+
+static ft_loader_options loading_of(const ft_run *r, const ft_augment *augment) {
+    const ft_config *c = &r->phase.config;
+    return (ft_loader_options){.image = r->model->image,
+                               .training = true,
+                               .augment = *augment,
+                               .variants = r->phase.cut.id > 0 ? c->train.feature_cache.variants : 0,
+                               .batch = c->train.batch,
+                               .shuffle = true,
+                               .seed = ft_rng_derive_name(c->seed, "images"),
+                               .workers = c->data.workers,
+                               .cache_mb = c->data.cache_mb};
+}
+
+static ft_err make_loader(ft_run *r, const ft_augment *augment) {
+    ft_phase *ph = &r->phase;
+    ft_loader_options o = loading_of(r, augment);
+    o.numbers_only = ph->cut.id > 0;
+    FT_TRY(ft_loader_new(r->ds, r->split.index[FT_PART_TRAIN], r->split.n[FT_PART_TRAIN], &o, &ph->loader));
+    ph->batches = ft_loader_batches(ph->loader);
+    ph->steps = ft_ceil_div(ph->batches, ph->config.train.accumulate);
+    return FT_OK;
+}
+
+/* Is the average of what the cut depends on what is live? Averages are what validation sees. */
+static ft_err average_is_live(const ft_run *r, bool *same) {
+    const ft_training_state *s = &r->state;
+    const ft_graph *g = r->model->g;
+    *same = true;
+    if (!s->ema) return FT_OK;
+    bool *before = ft_alloc((size_t)ft_graph_n_params(g), sizeof *before);
+    FT_REQUIRE(before, MEMORY, "no memory for a list of parameters");
+    ft_err e = ft_params_before(g, r->phase.cut, before);
+    for (int32_t i = 0; i < ft_graph_n_params(g); i++)
+        for (int32_t k = 0; before[i] && k < s->n_ema_params; k++) {
+            const ft_param *p = s->ema_params[k];
+            if (p != ft_graph_param(g, i)) continue;
+            size_t bytes = (size_t)ft_shape_size(p->shape) * sizeof *p->p;
+            if (memcmp(p->p, ft_ema_shadow(s->ema, k), bytes) != 0) *same = false;
+        }
+    free(before);
+    return e;
+}
+
+static ft_err prepare_validation(ft_run *r) {
+    ft_phase *ph = &r->phase;
+    const ft_config *c = &ph->config;
+    if (r->split.n[FT_PART_VAL] == 0) return FT_OK;
+    bool cached = ph->cut.id > 0;
+    if (cached) FT_TRY(average_is_live(r, &cached));
+    if (cached) {
+        ft_loader_options loading = {.image = r->model->image, .workers = c->data.workers};
+        FT_TRY(open_features(r, &loading, FT_PART_VAL, &ph->val_features));
+    }
+    ft_evaluator_options o = {.batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch,
+                              .workers = c->data.workers,
+                              .cache_mb = c->data.cache_mb,
+                              .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
+                              .features = ph->val_features,
+                              .cut = ph->cut};
+    return ft_evaluator_init(&ph->val, r->model, r->ds, r->split.index[FT_PART_VAL], r->split.n[FT_PART_VAL],
+                             &o);
+}
+
+/* ---- telling ---- */
+
+void ft_phase_describe(const ft_run *r, FILE *f) {
+    const ft_phase *ph = &r->phase;
+    ft_plan_stats s = ft_plan_get_stats(ph->plan);
+    int64_t trainable, all = ft_model_n_parameters(r->model, &trainable);
+    int32_t n = ft_config_n_phases(r->config);
+    if (n > 1) fprintf(f, "phase    %d of %d, %d epochs\n", ph->number + 1, n, ph->config.train.epochs);
+    fprintf(f, "training %lld of %lld parameters, %s\n", (long long)trainable, (long long)all,
+            ft_config_choice(&ph->config, "train.optimizer.name"));
+    const char *why = why_uncached(r);
+    if (ph->cut.id > 0)
+        fprintf(f, "frozen   up to %s, whose output is computed once for each image and kept: %.0f kB each\n",
+                ft_val_name(r->model->g, ph->cut), (double)floats_of(r, ph->cut) * sizeof(float) / 1e3);
+    else if (why)
+        fprintf(f, "frozen   in part, yet computed anew in every epoch: %s\n", why);
+    fprintf(
+        f,
+        "memory   %.0f MiB for activations (%.0f MiB without sharing), %.0f MiB for weights and gradients\n",
+        (double)s.arena_bytes / 0x1p20, (double)s.naive_bytes / 0x1p20,
+        (double)(s.param_bytes + s.grad_bytes) / 0x1p20);
+}
+
+/* ---- coming and going ---- */
+
+ft_err ft_phase_enter(ft_run *r, int32_t number) {
+    ft_augment augment;
+    ft_phase_leave(r);
+    ft_phase *ph = &r->phase;
+    ph->number = number;
+    FT_TRY(ft_config_phase(r->config, number, &ph->config));
+    ft_config_resolve(&ph->config);
+    FT_TRY(ft_lr_multipliers_check(r->model, &ph->config));
+    FT_TRY(augment_of(r, &augment));
+    FT_TRY(compile_training(r, &augment));
+    FT_TRY(make_optimizer(r));
+    FT_TRY(make_schedule(ph));
+    return make_loader(r, &augment);
+}
+
+ft_err ft_phase_begin(ft_run *r) {
+    ft_augment augment;
+    FT_TRY(augment_of(r, &augment));
+    ft_loader_options loading = loading_of(r, &augment);
+    if (r->phase.cut.id > 0) FT_TRY(open_features(r, &loading, FT_PART_TRAIN, &r->phase.features));
+    return prepare_validation(r);
+}
+
+void ft_phase_tidy(const ft_run *r) {
+    const ft_phase *ph = &r->phase;
+    if (*ph->config.train.feature_cache.path) return;
+    if (ph->features) unlink(ft_features_path(ph->features));
+    if (ph->val_features) unlink(ft_features_path(ph->val_features));
+}
+
+void ft_phase_leave(ft_run *r) {
+    ft_phase *ph = &r->phase;
+    ft_training_state *s = &r->state;
+    ft_loader_free(ph->loader);
+    ft_evaluator_free(&ph->val);
+    ft_features_free(ph->features);
+    ft_features_free(ph->val_features);
+    ft_plan_free(ph->plan);
+    ft_optim_free(s->optim);
+    free(s->optim_params);
+    free(ph->grads);
+    s->optim = NULL;
+    s->optim_params = NULL;
+    s->n_optim_params = 0;
+    *ph = (ft_phase){0};
+}
