@@ -125,11 +125,13 @@ find_peers() {
     [ $have_onnxruntime = yes ] || echo "ONNX Runtime, or the network written by PyTorch, is missing; --install installs both" >&2
 }
 
-present() { # COMMAND
+present() { # COMMAND ARGUMENT...
     case $1 in
         torch) [ $have_torch = yes ] ;;
         onnxruntime) [ $have_onnxruntime = yes ] ;;
-    esac
+    esac || return
+    # Without such instructions PyTorch emulates bfloat16, for minutes a step: no rival.
+    if [[ " $* " = *" --bf16 "* ]]; then grep -q bf16 /proc/cpuinfo; fi
 }
 
 # ---- runs
@@ -142,7 +144,7 @@ value() { # NAME: its number in the JSON object on stdin
 run_row() {
     local command json result="- -"
     read -ra command <<<"$(field "$1" 5)"
-    if present "${command[0]}"; then
+    if present "${command[@]}"; then
         echo "round $round/$rounds: $(field "$1" 1), batch $(field "$1" 2), $(field "$1" 3)" >&2
         if json=$("${command[@]}"); then
             result="$(value images_per_second_best <<<"$json") $(value max_rss_mb <<<"$json")"
