@@ -176,7 +176,7 @@ static const struct {
     void (*change)(hid_t file);
     const char *message[3];
 } edits[] = {
-    {newer_format, {"format 2, newer than the 1", "update Facet"}},
+    {newer_format, {"format 3, newer than the 2", "update Facet"}},
     {no_format, {"is not a Facet checkpoint", "another program"}},
     {other_format, {"is not a Facet checkpoint"}},
     {unknown_arch, {"vgg16", "lenet"}},
