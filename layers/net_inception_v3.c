@@ -157,12 +157,12 @@ static const torch_block torch_blocks[] = {
 
 /* The module of unit k, from 1. */
 static bool torch_unit(int32_t k, const char *part, char name[96]) {
-    for (size_t i = 0; i < sizeof torch_blocks / sizeof *torch_blocks; i++) {
+    for (size_t i = 0; k > 0 && i < sizeof torch_blocks / sizeof *torch_blocks; i++) {
         const torch_block *b = &torch_blocks[i];
         for (const char *const *block = b->blocks; *block; block++, k -= b->units) {
             if (k > b->units) continue;
             snprintf(name, 96, "%s%s.%s", *block, b->names[k - 1], part);
-            return k > 0;
+            return true;
         }
     }
     return false;
