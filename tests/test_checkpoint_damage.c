@@ -238,6 +238,31 @@ START_TEST(harmless_edit_is_fine) {
 }
 END_TEST
 
+/* Version 1 knew neither batch norms as torchvision's nor phases. */
+START_TEST(an_older_format_is_read) {
+    write_run(&small);
+    hid_t f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), training = H5Gopen2(f, "training", H5P_DEFAULT);
+    set_int(f, "format_version", 1);
+    H5Adelete(f, "bn_scale");
+    H5Adelete(f, "bn_unbiased");
+    H5Adelete(training, "phase");
+    H5Adelete(training, "phase_epoch");
+    H5Adelete(training, "phase_step");
+    H5Gclose(training);
+    ck_assert_int_ge(H5Fclose(f), 0);
+    run r;
+    new_run(&r, &small);
+    ck_assert_msg(ft_checkpoint_resume(path, r.m, &r.s) == FT_OK, "%s", ft_err_message());
+    ck_assert(r.s.progress.phase == 0 && r.s.progress.phase_epoch == 0 && r.s.progress.phase_step == 0);
+    ck_assert(!r.m->options.bn_scale);
+    free_run(&r);
+    f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    set_int(f, "format_version", 2); /* where they are needed */
+    ck_assert_int_ge(H5Fclose(f), 0);
+    assert_unreadable(path, "bn_scale");
+}
+END_TEST
+
 START_TEST(long_lists_are_cut) {
     write_run(&small);
     hid_t f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
@@ -367,6 +392,7 @@ END_TEST
 static void add_tests(TCase *t) {
     tcase_add_loop_test(t, edited_file_is_refused, 0, N_EDITS);
     tcase_add_test(t, harmless_edit_is_fine);
+    tcase_add_test(t, an_older_format_is_read);
     tcase_add_test(t, long_lists_are_cut);
     tcase_add_test(t, truncated_file_is_refused);
     tcase_add_test(t, flipped_bits_are_found_or_harmless);

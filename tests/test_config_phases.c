@@ -29,6 +29,15 @@ START_TEST(lists_and_mappings) {
     ck_assert(!ft_config_item(c.data.list.where, 0, item, NULL));
     assert_round_trip(&c);
     ck_assert_int_eq(ft_config_set(&c, "data.list.where=status=ok,age>=12"), FT_OK);
+    ft_config_items items;
+    ft_config_split(c.data.list.where, &items);
+    ck_assert_int_eq(items.n, 2);
+    ck_assert_str_eq(items.at[0], "status=ok");
+    ck_assert_str_eq(items.at[1], "age>=12");
+    ft_config none;
+    ft_config_defaults(&none);
+    ft_config_split(none.model.freeze.match, &items);
+    ck_assert_int_eq(items.n, 0);
     ck_assert(ft_config_item(c.data.list.where, 1, item, NULL));
     ck_assert_str_eq(item, "age>=12");
     ck_assert_int_eq(ft_config_set(&c, "train.lr_multipliers=a*=0.5"), FT_OK);

@@ -326,7 +326,7 @@ START_TEST(mistakes_by_the_tool) {
     assert_fails(tool("ft-model import auto k.safetensors --arch inception_v9"), 2, "inception_v3");
     assert_fails(tool("ft-model import onnx k.safetensors --arch inception_mini"), 2, "safetensors");
     assert_fails(tool("ft-model import keras k.safetensors --arch inception_mini"), 3, "safetensors");
-    assert_fails(tool("ft-model import auto missing.h5 --arch inception_mini"), 5, "missing.h5");
+    assert_fails(tool("ft-model import auto missing.h5 --arch inception_mini"), 3, "missing.h5");
     assert_fails(tool("ft-model import auto k.safetensors --arch inception_mini --class-names m.h5"), 3,
                  "m.h5");
     assert_fails(tool("ft-model export m.h5"), 2, "--to");

@@ -3,6 +3,9 @@
  */
 #include "tests/train_testing.h"
 
+#include <jansson.h>
+#include <math.h>
+
 static const char config[] = "seed: 3\n"
                              "data:\n"
                              "  path: faces\n"
@@ -226,6 +229,44 @@ START_TEST(early_stopping_ends_a_phase) {
 }
 END_TEST
 
+/* Whoever is done makes no features again. */
+START_TEST(a_finished_run_has_nothing_to_make) {
+    assert_ends(tool("ft-train run.yaml --quiet"), 0);
+    tool_run *r = tool("ft-train run.yaml --resume");
+    assert_ends(r, 0);
+    ck_assert_ptr_null(strstr(r->err, "features of"));
+    ck_assert_int_eq(system("ls run/*.features >ls.txt 2>&1"), 512);
+}
+END_TEST
+
+/* The training pictures, listed once more for validation: training's own view of them in inference mode is
+ * what ft-eval says of the training part. */
+START_TEST(training_set_as_ft_eval_sees_it) {
+    FILE *list = fopen("list.csv", "w");
+    fputs("file,who,part\n", list);
+    for (int part = 0; part < 2; part++)
+        for (int c = 0; c < CLASSES; c++)
+            for (int i = 0; i < PER_CLASS; i++)
+                fprintf(list, "faces/person%d/%02d.pgm,person%d,%s\n", c, i, c, part ? "val" : "train");
+    fclose(list);
+    assert_ends(tool("ft-train phases.yaml --quiet --set data.path=list.csv --set data.list.label=who --set "
+                     "data.list.split=part --set data.split.train=0.5 --set data.split.val=0.5 --set "
+                     "data.split.test=0"),
+                0);
+    tool_run *r = tool("ft-eval run/last.h5 --data list.csv --split train --report train");
+    assert_ends(r, 0);
+    json_t *metrics = json_load_file("train/metrics.json", 0, NULL);
+    ck_assert_ptr_nonnull(metrics);
+    double accuracy = json_number_value(json_object_get(metrics, "accuracy")),
+           loss = json_number_value(json_object_get(metrics, "loss"));
+    double seen = last_in_history("run/history.csv", "val_accuracy");
+    ck_assert_msg(fabs(accuracy - seen) <= 1e-8, "accuracy %.12g, in training %.12g", accuracy, seen);
+    seen = last_in_history("run/history.csv", "val_loss");
+    ck_assert_msg(fabs(loss - seen) <= 1e-8 * loss, "loss %.12g, in training %.12g", loss, seen);
+    json_decref(metrics);
+}
+END_TEST
+
 START_TEST(a_run_cannot_be_resumed_behind_its_phases) {
     assert_ends(tool("ft-train phases.yaml --quiet"), 0);
     assert_fails(tool("ft-train run.yaml --resume --set model.freeze.up_to=''"), 3, "phase 3");
@@ -246,6 +287,8 @@ int main(void) {
     tcase_add_test(t, phases_follow_each_other);
     tcase_add_test(t, a_run_in_phases_can_be_interrupted_anywhere);
     tcase_add_test(t, early_stopping_ends_a_phase);
+    tcase_add_test(t, a_finished_run_has_nothing_to_make);
+    tcase_add_test(t, training_set_as_ft_eval_sees_it);
     tcase_add_test(t, a_run_cannot_be_resumed_behind_its_phases);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -113,7 +113,7 @@ END_TEST
 
 START_TEST(no_file) {
     ft_weight_file *f = (ft_weight_file *)folder;
-    ck_assert_int_eq(ft_weight_file_read(path, FT_WEIGHTS_AUTO, &f), FT_E_IO);
+    ck_assert_int_eq(ft_weight_file_read(path, FT_WEIGHTS_AUTO, &f), FT_E_WEIGHTS);
     ck_assert_ptr_null(f);
     assert_message("No such file");
     ck_assert_int_eq(ft_weight_file_read(folder, FT_WEIGHTS_AUTO, &f), FT_E_WEIGHTS);

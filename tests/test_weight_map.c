@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- Keras's order ---- */
 
@@ -143,6 +144,41 @@ START_TEST(there_and_back_bit_by_bit) {
     ft_weight_file_free(f);
     ft_model_free(m);
     ft_model_free(copy);
+}
+END_TEST
+
+/* What is not in the numbers goes with them, or the export is refused. */
+START_TEST(conventions_are_not_lost) {
+    static const char *const names[] = {"a", "b"};
+    const ft_net_options o = {
+        .classes = 2, .bn_scale = true, .bn_unbiased = true, .count_padding = true, .bn_epsilon = 1e-5f};
+    const ft_preprocess image = {.h = 28, .w = 28, .c = 3};
+    ft_model *m;
+    ft_weight_file *f, *back;
+    ft_net_options found = {.classes = 2};
+    ck_assert_int_eq(ft_model_new("inception_mini", &o, &image, names, &m), FT_OK);
+    ck_assert_int_eq(ft_weights_of_model(m, FT_WEIGHTS_KERAS, &f), FT_E_USAGE);
+    ck_assert_msg(!f && strstr(ft_err_message(), "padding"), "%s", ft_err_message());
+    char path[] = "/tmp/facet-map-XXXXXX";
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    f = file_of(m, FT_WEIGHTS_SAFETENSORS);
+    ck_assert_msg(ft_weight_file_write(f, path) == FT_OK, "%s", ft_err_message());
+    ck_assert_msg(ft_weight_file_read(path, FT_WEIGHTS_AUTO, &back) == FT_OK, "%s", ft_err_message());
+    ft_weights_conventions(back, &found);
+    ck_assert(found.bn_scale && found.bn_unbiased && found.count_padding && found.bn_epsilon == 1e-5f);
+    ft_weight_file_free(back);
+    ft_weight_file_free(f);
+    ft_model_free(m);
+    m = model_of("inception_mini", 28, 2, false);
+    f = file_of(m, FT_WEIGHTS_SAFETENSORS);
+    found = (ft_net_options){.count_padding = true, .bn_scale = true, .bn_unbiased = true};
+    ft_weights_conventions(f, &found);
+    ck_assert(!found.bn_scale && !found.bn_unbiased && !found.count_padding);
+    ft_weight_file_free(f);
+    ft_model_free(m);
+    unlink(path);
 }
 END_TEST
 
@@ -399,6 +435,7 @@ int main(void) {
     tcase_add_test(t, layers_are_in_keras_order);
     tcase_add_test(t, torchvision_names);
     tcase_add_loop_test(t, there_and_back_bit_by_bit, 0, 6);
+    tcase_add_test(t, conventions_are_not_lost);
     tcase_add_test(t, a_tensor_of_another_shape);
     tcase_add_test(t, a_tensor_is_missing);
     tcase_add_test(t, a_layer_too_many);

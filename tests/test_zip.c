@@ -249,7 +249,7 @@ END_TEST
 
 START_TEST(files_that_are_none) {
     ft_zip a;
-    ck_assert_int_eq(ft_zip_open(&a, path), FT_E_IO);
+    ck_assert_int_eq(ft_zip_open(&a, path), FT_E_WEIGHTS);
     assert_message("No such file");
     ck_assert_int_eq(ft_zip_open(&a, folder), FT_E_WEIGHTS);
     assert_message("is not a file");

@@ -227,6 +227,13 @@ ft_err ft_option_parse(int row, const char *text, size_t len, ft_config *config)
     }
 }
 
+void ft_config_split(const ft_config_list list, ft_config_items *items) {
+    items->n = 0;
+    snprintf(items->text, sizeof items->text, "%s", list);
+    for (char *rest = *items->text ? items->text : NULL; rest; items->n++)
+        items->at[items->n] = strsep(&rest, ",");
+}
+
 /* Digits enough to read x back. A point always precedes the exponent: YAML 1.1 readers take 1e-05 for text.
  */
 static void real_text(double x, char text[FT_OPTION_TEXT_BYTES]) {

@@ -221,6 +221,13 @@ ft_err ft_config_check(const ft_config *config);
 /* Item i of a list, cut to fit; of a mapping its pattern, and in *number (else untouched) its number. False:
  * there is none. */
 bool ft_config_item(const ft_config_list list, int32_t i, char item[FT_CONFIG_NAME_BYTES], double *number);
+/* All items of a list, in at[0 ... n-1], as long as *items is where it is. */
+typedef struct ft_config_items {
+    ft_config_list text;
+    const char *at[FT_CONFIG_LIST_BYTES / 2];
+    int32_t n;
+} ft_config_items;
+void ft_config_split(const ft_config_list list, ft_config_items *items);
 
 /* Phases of the training; without train.phases it is one. */
 int32_t ft_config_n_phases(const ft_config *config);

@@ -75,6 +75,8 @@ ft_err ft_phase_put(ft_config *config, int32_t i, const ft_config *values, const
         bool kept = given[row] || (freezes && is_about_freezing(row));
         if (!kept || ft_options[row].type == FT_OPTION_SECTION) continue;
         ft_option_text(row, values, value);
+        FT_REQUIRE(!strchr(value, '\n'), CONFIG, "train.phases[%d]: %s: a line break cannot be kept", (int)i,
+                   ft_options[row].key);
         int more = snprintf(lines + len, sizeof lines - len, "%s=%s\n", ft_options[row].key, value);
         FT_REQUIRE(more > 0 && (size_t)more < sizeof lines - len, CONFIG,
                    "train.phases[%d]: sets too much; at most %d bytes are kept", (int)i,

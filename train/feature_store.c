@@ -1,4 +1,5 @@
 #include "train/feature_store.h"
+#include "train/weight_numbers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -165,13 +166,6 @@ static uint16_t to_bf16(float x) {
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
 }
 
-static float from_bf16(uint16_t half) {
-    uint32_t bits = (uint32_t)half << 16;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 bool ft_feature_store_has(const ft_feature_store *s, int64_t row, uint64_t content) {
     return s->entries[row].check && s->entries[row].content == content;
 }
@@ -204,7 +198,7 @@ ft_err ft_feature_store_get(const ft_feature_store *s, int64_t row, float *p) {
         FT_REQUIRE(read_all(s->fd, to, s->row_bytes, row_at(s, row)) &&
                        check_of(s, row, to) == s->entries[row].check,
                    IO, "%s: cannot be read, or was changed; remove it and go on with --resume", s->path);
-    for (int64_t i = 0; s->spec.bf16 && i < s->spec.floats; i++) p[i] = from_bf16(s->halves[i]);
+    if (s->spec.bf16) ft_numbers_to_float(FT_NUMBER_BF16, (const uint8_t *)s->halves, 1, s->spec.floats, p);
     return FT_OK;
 }
 

@@ -76,7 +76,7 @@ static ft_err make_model(const ft_weight_source *s, const ft_import_options *o, 
     FT_TRY(prepare_image(o, net, &image));
     FT_REQUIRE(o->no_top || options.classes > 0, WEIGHTS,
                "%s: has no classifier; --no-top takes the network without one", s->file->path);
-    ft_weight_source_conventions(s, &options);
+    ft_weights_conventions(s->file, &options);
     class_names names = {0};
     ft_err e = name_classes(o->no_top ? NULL : o->class_file, options.classes, &names);
     if (e == FT_OK) e = ft_model_new(o->arch, &options, &image, (const char *const *)names.at, out);

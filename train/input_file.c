@@ -10,6 +10,8 @@
 ft_err ft_input_open(ft_input *f, const char *path) {
     *f = (ft_input){.path = path, .fd = -1};
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for ever */
+    FT_REQUIRE(fd >= 0 || (errno != ENOENT && errno != ENOTDIR), WEIGHTS,
+               "there is no file '%s'; check the path", path);
     FT_REQUIRE(fd >= 0, IO, "cannot open '%s': %s; check the path", path, strerror(errno));
     struct stat st;
     bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);

@@ -12,8 +12,8 @@ typedef struct ft_input {
     int fd;
 } ft_input;
 
-/* FT_E_IO: it cannot be opened; FT_E_WEIGHTS: it is a folder, a pipe or the like, or empty. After a failure
- * nothing is open. */
+/* FT_E_IO: it cannot be opened; FT_E_WEIGHTS: it is not there, or a folder, a pipe or the like, or empty.
+ * After a failure nothing is open. */
 ft_err ft_input_open(ft_input *f, const char *path);
 /* Bytes offset ... offset + n - 1 to p. FT_E_WEIGHTS: the file ends before; FT_E_IO: the disk failed. */
 ft_err ft_input_read(const ft_input *f, int64_t offset, int64_t n, void *p);

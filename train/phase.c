@@ -87,30 +87,21 @@ static int64_t floats_of(const ft_run *r, ft_val v) {
     return ft_shape_size(ft_val_shape(r->model->g, v));
 }
 
-/* Where features come in, or {0}. */
-static ft_val find_cut(const ft_run *r, const ft_plan_spec *spec, const ft_augment *augment) {
-    const ft_config *c = &r->phase.config;
-    ft_val none = {0};
-    if (!c->train.feature_cache.use) return none;
-    if (ft_augment_changes(augment) && c->train.feature_cache.variants == 0) return none;
+/* Where features come in, in ph->cut; where they could and do not, ph->uncached says why. */
+static void find_cut(ft_run *r, const ft_plan_spec *spec, const ft_augment *augment) {
+    ft_phase *ph = &r->phase;
     ft_val cut = ft_frozen_cut(r->model->g, r->model->input, spec->n_losses, spec->losses);
-    if (cut.id <= 0 || floats_of(r, cut) > MOST_FLOATS) return none;
-    return cut;
-}
-
-/* Why images go through the frozen part in every epoch; NULL: they do not, or nothing is frozen. */
-static const char *why_uncached(const ft_run *r) {
-    const ft_config *c = &r->phase.config;
-    ft_augment augment;
-    ft_val losses[] = {r->phase.loss};
-    if (r->phase.cut.id > 0 || augment_of(r, &augment) != FT_OK) return NULL;
-    ft_val cut = ft_frozen_cut(r->model->g, r->model->input, 1, losses);
-    if (cut.id <= 0) return NULL;
-    if (!c->train.feature_cache.use) return "train.feature_cache.use is false";
-    if (ft_augment_changes(&augment) && c->train.feature_cache.variants == 0)
-        return "images are changed anew in every epoch; train.feature_cache.variants: 2 would keep two of "
-               "each";
-    return "its output is over 2 MiB for each image";
+    if (cut.id <= 0) return;
+    if (!ph->config.train.feature_cache.use)
+        ph->uncached = "train.feature_cache.use is false";
+    else if (ft_augment_changes(augment) && ph->config.train.feature_cache.variants == 0)
+        ph->uncached =
+            "images are changed anew in every epoch; train.feature_cache.variants: 2 would keep two of "
+            "each";
+    else if (floats_of(r, cut) > MOST_FLOATS)
+        ph->uncached = "its output is over 2 MiB for each image";
+    else
+        ph->cut = cut;
 }
 
 /* The settings of augmentation as text. */
@@ -163,7 +154,7 @@ static ft_err compile_training(ft_run *r, const ft_augment *augment) {
                          .fed = &ph->cut};
     FT_TRY(add_losses(r, &spec));
     FT_TRY(ft_freeze(m, c));
-    ph->cut = find_cut(r, &spec, augment);
+    find_cut(r, &spec, augment);
     spec.n_fed = ph->cut.id > 0;
     return ft_compile(m->g, &spec, &ph->plan);
 }
@@ -312,12 +303,11 @@ void ft_phase_describe(const ft_run *r, FILE *f) {
     if (n > 1) fprintf(f, "phase    %d of %d, %d epochs\n", ph->number + 1, n, ph->config.train.epochs);
     fprintf(f, "training %lld of %lld parameters, %s\n", (long long)trainable, (long long)all,
             ft_config_choice(&ph->config, "train.optimizer.name"));
-    const char *why = why_uncached(r);
     if (ph->cut.id > 0)
         fprintf(f, "frozen   up to %s, whose output is computed once for each image and kept: %.0f kB each\n",
                 ft_val_name(r->model->g, ph->cut), (double)floats_of(r, ph->cut) * sizeof(float) / 1e3);
-    else if (why)
-        fprintf(f, "frozen   in part, yet computed anew in every epoch: %s\n", why);
+    else if (ph->uncached)
+        fprintf(f, "frozen   in part, yet computed anew in every epoch: %s\n", ph->uncached);
     fprintf(
         f,
         "memory   %.0f MiB for activations (%.0f MiB without sharing), %.0f MiB for weights and gradients\n",

@@ -18,15 +18,14 @@ ft_err ft_run_split(const ft_config *c, const ft_dataset *ds, ft_split *split) {
 }
 
 ft_err ft_run_open_data(const ft_config *c, const char *path, ft_dataset **ds) {
-    char condition[FT_CONFIG_LIST_BYTES / 2][FT_CONFIG_NAME_BYTES];
-    const char *where[FT_CONFIG_LIST_BYTES / 2];
+    ft_config_items where;
+    ft_config_split(c->data.list.where, &where);
     ft_dataset_options o = {.label = c->data.list.label,
                             .file = c->data.list.file,
                             .folder = c->data.list.folder,
                             .split = c->data.list.split,
-                            .where = where};
-    for (; ft_config_item(c->data.list.where, o.n_where, condition[o.n_where], NULL); o.n_where++)
-        where[o.n_where] = condition[o.n_where];
+                            .where = where.at,
+                            .n_where = where.n};
     return ft_dataset_open(path, &o, ds);
 }
 
@@ -61,7 +60,7 @@ static ft_err build_model(ft_run *r, const ft_weight_source *source) {
                         .bn_epsilon = (float)c->model.bn.epsilon,
                         .bn_scale = c->model.bn.scale,
                         .bn_unbiased = c->model.bn.unbiased};
-    if (*c->model.weights.file) ft_weight_source_conventions(source, &o);
+    if (*c->model.weights.file) ft_weights_conventions(source->file, &o);
     FT_TRY(ft_model_new(c->model.arch, &o, &image, (const char *const *)r->ds->class_names, &r->model));
     size_t len;
     FT_TRY(ft_config_to_text(c, &r->model->config, &len));
@@ -93,12 +92,11 @@ static ft_err make_average(ft_run *r) {
 
 /* Puts the source's numbers in place of the random ones, and keeps what there is to say of it. */
 static ft_err import_weights(ft_run *r, const ft_weight_source *source) {
-    char pattern[FT_CONFIG_LIST_BYTES / 2][FT_CONFIG_NAME_BYTES];
-    const char *patterns[FT_CONFIG_LIST_BYTES / 2];
+    ft_config_items patterns;
+    ft_config_split(r->config->model.weights.allow_missing, &patterns);
     ft_weight_map_options o = {.include_top = r->config->model.weights.include_top,
-                               .allow_missing = patterns};
-    for (int32_t i = 0; ft_config_item(r->config->model.weights.allow_missing, i, pattern[i], NULL); i++)
-        patterns[o.n_allow_missing++] = pattern[i];
+                               .allow_missing = patterns.at,
+                               .n_allow_missing = patterns.n};
     ft_weight_report report;
     ft_err e = ft_weights_apply(source->file, r->model, &o, &report);
     size_t len;

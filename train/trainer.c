@@ -429,7 +429,7 @@ static ft_err final_results(trainer *t) {
 
 static ft_err train(trainer *t) {
     t->saved_at = ft_clock();
-    FT_TRY(begin_phase(t));
+    if (!phase_finished(t)) FT_TRY(begin_phase(t));
     while (!finished(t)) {
         ft_err e = phase_finished(t) ? next_phase(t) : FT_OK;
         if (e == FT_OK) e = run_epoch(t);

@@ -25,6 +25,11 @@ static ft_err add_keras(ft_weight_file *f, const ft_model *m) {
     ft_val output = m->out.logits.id > 0 ? m->out.logits : m->out.features;
     ft_keras_layer *layers;
     int32_t n;
+    FT_REQUIRE(!m->options.count_padding, USAGE,
+               "the average pools of this %s count their padding, which Keras's cannot: its features would "
+               "be others "
+               "there; export it as safetensors",
+               m->net->name);
     FT_TRY(ft_keras_layers(m->g, m->input, output, &layers, &n));
     ft_err e = FT_OK;
     for (int32_t i = 0; e == FT_OK && i < n; i++) {
@@ -44,6 +49,9 @@ static ft_err add_keras(ft_weight_file *f, const ft_model *m) {
 static ft_err add_own(ft_weight_file *f, const ft_model *m) {
     f->metadata_format = strdup("facet");
     FT_REQUIRE(f->metadata_format, MEMORY, "no memory for a list of weights");
+    f->count_padding = m->options.count_padding;
+    f->bn_unbiased = m->options.bn_unbiased;
+    f->bn_epsilon = (double)m->options.bn_epsilon;
     FT_TRY(ft_weight_file_add_layer(f, "", NULL));
     for (int32_t i = 0; i < ft_graph_n_params(m->g); i++) {
         const ft_param *p = ft_graph_param(m->g, i);

@@ -43,9 +43,11 @@ typedef struct ft_weight_file {
     ft_weight_format format; /* never AUTO */
     char *path;
     char
-        *producer; /* "Keras 2.2.4 (tensorflow)", "PyTorch"; what the file says of its maker; NULL: nothing */
+        *producer; /* "Keras 2.2.4 (tensorflow)", "PyTorch": what the file says of its maker; NULL: nothing */
     char *metadata_format; /* safetensors: __metadata__["format"] ("pt", "facet"); NULL: none */
-    double bn_epsilon; /* Keras, whole models: of all its batch normalisations; 0: the file does not say */
+    double bn_epsilon; /* Keras, whole models, and Facet's safetensors: of all batch norms; 0: the file does
+                          not say */
+    bool count_padding, bn_unbiased; /* Facet's safetensors: as in ft_net_options */
     ft_weight_layer *layer;
     int32_t n_layers, room_layers;
     ft_weight_tensor *tensor;

@@ -52,8 +52,8 @@ static ft_err add_missing(ft_weight_report *r, const ft_param *p, const ft_weigh
     return add_row(r, p, NULL, allowed ? FT_WEIGHT_KEPT : FT_WEIGHT_MISSING);
 }
 
-static bool is_of_top(const ft_model *m, const ft_param *p) {
-    (void)m;
+/* Of the network's classifier? */
+static bool is_of_top(const ft_param *p) {
     return strncmp(p->name, "predictions/", strlen("predictions/")) == 0;
 }
 
@@ -246,7 +246,7 @@ static ft_err map_names(const ft_weight_file *f, const ft_model *m, const ft_wei
         const ft_param *p = ft_graph_param(m->g, i);
         char name[160];
         if (p->flags & FT_TRANSIENT) continue;
-        if (is_of_top(m, p) && !o->include_top) {
+        if (is_of_top(p) && !o->include_top) {
             FT_TRY(add_row(r, p, NULL, FT_WEIGHT_KEPT));
             continue;
         }
@@ -293,7 +293,7 @@ static const char *advice(const ft_weight_report *r) {
     for (int32_t i = 0; i < r->n; i++) {
         const ft_weight_row *row = &r->row[i];
         if (row->status < FT_WEIGHT_MISSING) continue;
-        bool top = row->param ? strncmp(row->param->name, "predictions/", 12) == 0 : row->tensor->rank == 2;
+        bool top = row->param ? is_of_top(row->param) : row->tensor->rank == 2;
         if (top)
             return "the classifier differs: leave the file's out with --no-top (model.weights.include_top: "
                    "false)";
@@ -385,11 +385,22 @@ void ft_weight_report_print(FILE *out, const ft_weight_report *r, bool all) {
 
 /* ---- what the source takes for granted ---- */
 
+static bool has_scales(const ft_weight_file *f) {
+    for (int32_t i = 0; i < f->n_tensors; i++)
+        if (strstr(f->tensor[i].name, "/gamma")) return true;
+    return false;
+}
+
 void ft_weights_conventions(const ft_weight_file *f, ft_net_options *o) {
     if (f->format == FT_WEIGHTS_KERAS || f->format == FT_WEIGHTS_KERAS3) {
         o->count_padding = false;
         if (f->bn_epsilon > 0) o->bn_epsilon = (float)f->bn_epsilon;
-    } else if (!has_facet_names(f)) {
+    } else if (has_facet_names(f)) {
+        o->count_padding = f->count_padding;
+        o->bn_unbiased = f->bn_unbiased;
+        o->bn_scale = has_scales(f);
+        if (f->bn_epsilon > 0) o->bn_epsilon = (float)f->bn_epsilon;
+    } else {
         o->count_padding = o->bn_scale = o->bn_unbiased = true;
     }
 }

@@ -77,6 +77,11 @@ static ft_err read_header(tensors_file *t) {
     return FT_OK;
 }
 
+static bool is_true(const json_t *metadata, const char *key) {
+    const char *value = json_string_value(json_object_get(metadata, key));
+    return value && strcmp(value, "true") == 0;
+}
+
 static ft_err read_metadata(const tensors_file *t, json_t *metadata) {
     const char *key;
     json_t *value;
@@ -84,8 +89,12 @@ static ft_err read_metadata(const tensors_file *t, json_t *metadata) {
     json_object_foreach(metadata, key, value) strings &= json_is_string(value);
     FT_REQUIRE(strings, WEIGHTS, "'%s': __metadata__ may only hold strings; write the file anew",
                t->file.path);
-    const char *format = json_string_value(json_object_get(metadata, "format"));
+    const char *format = json_string_value(json_object_get(metadata, "format")),
+               *epsilon = json_string_value(json_object_get(metadata, "bn_epsilon"));
     if (!format) return FT_OK;
+    t->out->count_padding = is_true(metadata, "count_padding");
+    t->out->bn_unbiased = is_true(metadata, "bn_unbiased");
+    t->out->bn_epsilon = epsilon ? strtod(epsilon, NULL) : 0;
     t->out->metadata_format = strdup(format);
     FT_REQUIRE(t->out->metadata_format, MEMORY, "'%s': no memory for its header", t->file.path);
     return FT_OK;
@@ -227,13 +236,22 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*(const ft_weight_tensor *const *)a)->name, (*(const ft_weight_tensor *const *)b)->name);
 }
 
-static void print_header(FILE *s, const char *format, const ft_weight_tensor *const *tensors, int32_t n) {
+static void print_metadata(FILE *s, const ft_weight_file *f) {
+    fputs("\"__metadata__\":{\"format\":", s);
+    ft_json_string(s, f->metadata_format);
+    if (f->count_padding) fputs(",\"count_padding\":\"true\"", s);
+    if (f->bn_unbiased) fputs(",\"bn_unbiased\":\"true\"", s);
+    if (f->bn_epsilon > 0) fprintf(s, ",\"bn_epsilon\":\"%.9g\"", f->bn_epsilon);
+    fputc('}', s);
+}
+
+static void print_header(FILE *s, const ft_weight_file *f, const ft_weight_tensor *const *tensors) {
     int64_t at = 0;
+    int32_t n = f->n_tensors;
     fputc('{', s);
-    if (format) {
-        fputs("\"__metadata__\":{\"format\":", s);
-        ft_json_string(s, format);
-        fputs(n ? "}," : "}", s);
+    if (f->metadata_format) {
+        print_metadata(s, f);
+        if (n) fputc(',', s);
     }
     for (int32_t i = 0; i < n; i++) {
         const ft_weight_tensor *t = tensors[i];
@@ -257,7 +275,7 @@ static ft_err make_header(const ft_weight_file *f, const ft_weight_tensor *const
     bool ok = s != NULL;
     if (s) {
         for (int i = 0; i < PREFIX; i++) fputc(0, s);
-        print_header(s, f->metadata_format, tensors, f->n_tensors);
+        print_header(s, f, tensors);
         ok = !ferror(s);
         ok &= fclose(s) == 0;
     }

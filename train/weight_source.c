@@ -3,7 +3,6 @@
 #include "train/h5_file.h"
 #include "train/weight_export.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,15 +41,6 @@ void ft_weight_source_close(ft_weight_source *s) {
     ft_weight_file_free(s->file);
     ft_model_free(s->model);
     *s = (ft_weight_source){0};
-}
-
-void ft_weight_source_conventions(const ft_weight_source *s, ft_net_options *o) {
-    ft_weights_conventions(s->file, o);
-    if (!s->model) return;
-    o->count_padding = s->model->options.count_padding;
-    o->bn_scale = s->model->options.bn_scale;
-    o->bn_unbiased = s->model->options.bn_unbiased;
-    o->bn_epsilon = s->model->options.bn_epsilon;
 }
 
 ft_err ft_weight_source_check_image(const ft_weight_source *s, const ft_preprocess *image) {

@@ -14,8 +14,6 @@ typedef struct ft_weight_source {
 ft_err ft_weight_source_open(ft_weight_source *s, const char *path, const char *format);
 void ft_weight_source_close(ft_weight_source *s); /* harmless after itself */
 
-/* Sets what the source takes for granted in the options of a network that is to have its weights. */
-void ft_weight_source_conventions(const ft_weight_source *s, ft_net_options *o);
 /* FT_E_CONFIG: a model of Facet's own saw its images otherwise; the message says what to set. */
 ft_err ft_weight_source_check_image(const ft_weight_source *s, const ft_preprocess *image);
 
