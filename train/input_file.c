@@ -10,9 +10,9 @@
 ft_err ft_input_open(ft_input *f, const char *path) {
     *f = (ft_input){.path = path, .fd = -1};
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for ever */
-    FT_REQUIRE(fd >= 0 || (errno != ENOENT && errno != ENOTDIR), WEIGHTS,
-               "there is no file '%s'; check the path", path);
-    FT_REQUIRE(fd >= 0, IO, "cannot open '%s': %s; check the path", path, strerror(errno));
+    if (fd < 0)
+        return ft_err_set(errno == ENOENT || errno == ENOTDIR ? FT_E_WEIGHTS : FT_E_IO,
+                          "cannot open '%s': %s; check the path", path, strerror(errno));
     struct stat st;
     bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     if (!regular || st.st_size == 0) {
