@@ -21,8 +21,8 @@ static size_t scratch_size(const ft_conv_group *g, ft_conv_pass pass) {
     case FT_CONV_INPUT_GRADIENT:
         return ft_conv_packed_size(ft_conv_taps(g), g->cout, g->cin) + (size_t)g->cout;
     default:
-        return ft_conv_wgrad_scratch((int64_t)g->x.n * g->geo.oh * g->geo.ow, ft_conv_taps(g), g->cin,
-                                     g->cout);
+        return ft_conv_wgrad_scratch((int64_t)g->x.n * g->geo.oh, g->geo.ow, ft_conv_taps(g), g->cin, g->cout,
+                                     g->lanes);
     }
 }
 
@@ -137,7 +137,8 @@ static void weight_gradient(const ft_conv_group *g, const ft_view *x, const ft_e
                        .ldw = g->ldw,
                        .tap_step = g->cin * g->ldw,
                        .beta = beta,
-                       .scratch = g->scratch};
+                       .scratch = g->scratch,
+                       .lanes = g->lanes};
     ft_conv_wgrad_run(&p);
 }
 

@@ -63,10 +63,12 @@ typedef struct ft_conv_wgrad {
     int64_t ldw, tap_step;
     ft_real beta;
     ft_real *scratch; /* ft_conv_wgrad_scratch elements */
+    int32_t lanes;    /* threads that scratch was sized for */
 } ft_conv_wgrad;
 void ft_conv_wgrad_run(const ft_conv_wgrad *p);
-/* Elements of scratch for n output pixels. */
-size_t ft_conv_wgrad_scratch(int64_t pixels, int32_t taps, int32_t rows, int32_t cols);
+/* Elements of scratch for so many lines of output pixels, each so wide. */
+size_t ft_conv_wgrad_scratch(int64_t lines, int32_t width, int32_t taps, int32_t rows, int32_t cols,
+                             int32_t lanes);
 
 /* Depthwise convolution with one filter a channel: w is [taps][c]. dw_scratch: ft_depthwise_wgrad_scratch
  * elements. */

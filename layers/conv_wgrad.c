@@ -4,6 +4,10 @@
  * Work is cut twice: by shapes alone into `splits` ranges of output rows, each with a partial sum of its own,
  * and into `groups` ranges of (tap, input tile) pairs. Many pixels and few weights (the stem) give many
  * splits, the reverse gives many groups.
+ *
+ * A task takes a block of pixels at a time. The kernel reads a few channels of every pixel, once for each
+ * tile: pixel by pixel that may be a page of memory, or the same cache set, each time. So a block is dealt
+ * out to panels first, a tile's channels side by side.
  */
 #include "layers/conv_pass.h"
 #include "tensor/kernels.h"
@@ -14,11 +18,15 @@
 enum {
     BLOCK_PIXELS = 256, /* of x and dy that stay in the cache while every tile passes over them */
     MAX_RUNS = BLOCK_PIXELS,
-    PIXELS_PER_SPLIT = 3000, /* below this, adding the partial sums costs more than 2 % */
+    DEAL_CHANNELS = 96, /* of x that are dealt at a time: they, dy and dw share the second-level cache */
+    LEAST_ROWS = 32,    /* channels of x that dealing pays */
+    LEAST_PANELS = 6,   /* and of dy */
+    PANEL_GAP = 64 / sizeof(ft_real), /* so that panels do not all begin in one cache set */
+    PIXELS_PER_SPLIT = 3000,          /* below this, adding the partial sums costs more than 2 % */
     MAX_SPLITS = 32,
     MAX_PARTIAL = 4 << 20, /* elements of all partial sums together */
-    LEAST_TASKS = 2,       /* for each thread; every group reads all of dy once more */
-    MANY_TASKS = 8,        /* for each thread, of which one more or less does not matter */
+    LEAST_TASKS = 2,       /* for each lane; every group reads all of dy once more */
+    MANY_TASKS = 8,        /* for each lane, of which one more or less does not matter */
     REDUCE_CHUNK = 1 << 14,
 };
 
@@ -30,16 +38,44 @@ static int32_t n_splits(int64_t pixels, int64_t weights) {
 }
 
 /* They change no sum, so they may depend on the threads: as few as give each the same. */
-static int32_t n_groups(int32_t splits, int64_t pairs) {
-    int64_t threads = ft_threads(), groups = ft_ceil_div(LEAST_TASKS * threads, splits);
-    while (groups * splits % threads != 0 && groups * splits < MANY_TASKS * threads) groups++;
+static int32_t n_groups(int32_t splits, int64_t pairs, int32_t lanes) {
+    int64_t groups = ft_ceil_div(LEAST_TASKS * lanes, splits);
+    while (groups * splits % lanes != 0 && groups * splits < MANY_TASKS * lanes) groups++;
     return (int32_t)(groups < pairs ? groups : pairs);
 }
 
-size_t ft_conv_wgrad_scratch(int64_t pixels, int32_t taps, int32_t rows, int32_t cols) {
+/* Output lines that are worked on at a time. */
+static int64_t block_lines(int32_t width) {
+    return BLOCK_PIXELS / width > 0 ? BLOCK_PIXELS / width : 1;
+}
+
+static bool deals(int32_t rows, int32_t cols) {
+    return rows >= LEAST_ROWS && cols >= LEAST_PANELS * ft_conv_kernels_get()->nr;
+}
+
+/* Elements from one panel, so many channels wide, to the next. */
+static int64_t panel_step(int32_t width, int32_t channels) {
+    return block_lines(width) * width * channels + PANEL_GAP;
+}
+
+/* One lane's panels of x, and of dy. */
+static int64_t x_size(int32_t width) {
+    int32_t mr = ft_conv_kernels_get()->mr;
+    return DEAL_CHANNELS / mr * panel_step(width, mr);
+}
+static int64_t dy_size(int32_t width, int32_t cols) {
+    int32_t nr = ft_conv_kernels_get()->nr;
+    return ft_ceil_div(cols, nr) * panel_step(width, nr);
+}
+static int64_t lane_size(int32_t width, int32_t rows, int32_t cols) {
+    return deals(rows, cols) ? x_size(width) + dy_size(width, cols) : 0;
+}
+
+size_t ft_conv_wgrad_scratch(int64_t lines, int32_t width, int32_t taps, int32_t rows, int32_t cols,
+                             int32_t lanes) {
     int64_t weights = (int64_t)taps * rows * cols;
-    int32_t s = n_splits(pixels, weights);
-    return s > 1 ? (size_t)(s * weights) : 0;
+    int32_t s = n_splits(lines * width, weights);
+    return (size_t)(lanes * lane_size(width, rows, cols) + (s > 1 ? s * weights : 0));
 }
 
 typedef struct wgrad_job {
@@ -47,7 +83,22 @@ typedef struct wgrad_job {
     const ft_conv_kernels *kern;
     int32_t taps, splits, groups, row_tiles;
     int64_t lines, block; /* output rows of all images; rows that are worked on at a time */
+    bool deals;
+    ft_real *partial; /* sums by split, if there are several */
 } wgrad_job;
+
+/* A split's range of (tap, input tile) pairs: where its sums go, and the lane's panels. */
+typedef struct task {
+    int64_t begin_pair, end_pair;
+    ft_real *dw, *x_panels, *dy_panels;
+    int64_t ldw, tap_step;
+} task;
+
+/* The first input channel of a tile. */
+static int32_t tile_start(const wgrad_job *job, int64_t tile) {
+    int64_t channel = tile * job->kern->mr;
+    return channel < job->p->rows ? (int32_t)channel : job->p->rows;
+}
 
 /* The stretches of output lines [first, end) whose input pixel under tap t lies inside the image, neighbours
  * joined. */
@@ -75,64 +126,155 @@ static int32_t list_runs(const wgrad_job *job, int32_t tap, int64_t first, int64
     return n;
 }
 
-/* fetch_x, fetch_dy: nobody has asked for these pixels one block further on yet. */
-static void run_tap(const wgrad_job *job, const ft_wgrad_run *runs, int32_t n_runs, int32_t tile, ft_real *dw,
-                    int64_t ldw, bool fetch_x, bool fetch_dy) {
+/* Runs of pixels as the kernel is to read them, from input tile first_tile on. */
+typedef struct pixels {
+    ft_wgrad_run *runs;
+    int32_t n;
+    int64_t first_tile, x_tile, dy_panel; /* elements from one tile of x, and panel of dy, to the next */
+    int64_t x_step, dy_step;
+    const ft_real *x_fetch,
+        *dy_fetch; /* channel 0 of the pixels one block on, if nobody has asked for them yet */
+} pixels;
+
+static const ft_real *dy_at(const wgrad_job *job, int64_t line) {
+    const ft_view *dy = job->p->dy;
+    return dy->p + line * dy->w * dy->ld + job->p->dy_channel;
+}
+
+static void deal_dy(const wgrad_job *job, int64_t line, int64_t stop, ft_real *to) {
+    const ft_view *dy = job->p->dy;
+    int32_t nr = job->kern->nr;
+    job->kern->deal(nr, (int32_t)((stop - line) * dy->w), job->p->cols, dy_at(job, line), dy->ld, to,
+                    panel_step(dy->w, nr));
+}
+
+/* Tiles [first, end) of x. `line` is the first of those that dy's panels hold. */
+static void deal_x(const wgrad_job *job, const task *t, int64_t line, int64_t first, int64_t end,
+                   const pixels *from, pixels *to) {
+    const ft_view *dy = job->p->dy;
+    int32_t mr = job->kern->mr, nr = job->kern->nr, channel = tile_start(job, first);
+    *to = (pixels){.runs = to->runs,
+                   .n = from->n,
+                   .first_tile = first,
+                   .x_tile = panel_step(dy->w, mr),
+                   .dy_panel = panel_step(dy->w, nr),
+                   .x_step = mr,
+                   .dy_step = nr,
+                   .x_fetch = from->x_fetch,
+                   .dy_fetch = from->dy_fetch};
+    ft_real *x = t->x_panels;
+    for (int32_t r = 0; r < from->n; r++) {
+        const ft_wgrad_run *run = &from->runs[r];
+        int64_t pixel = (run->dy - dy_at(job, line)) / dy->ld;
+        to->runs[r] = (ft_wgrad_run){x, t->dy_panels + pixel * nr, run->count};
+        job->kern->deal(mr, run->count, tile_start(job, end) - channel, run->x + channel, from->x_step, x,
+                        to->x_tile);
+        x += run->count * mr;
+    }
+}
+
+/* What one tile after the other reads again stays in the first-level cache: a panel of dy; where pixels are
+ * far apart, x. */
+static void run_tiles(const wgrad_job *job, const task *at, int64_t tap, int64_t first, int64_t end,
+                      const pixels *px) {
     const ft_conv_wgrad *p = job->p;
-    int32_t i0 = (int32_t)((int64_t)tile * p->rows / job->row_tiles),
-            i1 = (int32_t)((int64_t)(tile + 1) * p->rows / job->row_tiles);
-    ft_wgrad_tile t = {.rows = i1 - i0,
-                       .runs = runs,
-                       .n_runs = n_runs,
-                       .x_step = p->win.sw * p->x->ld,
-                       .dy_step = p->dy->ld,
-                       .x_offset = i0,
-                       .ldw = ldw,
+    const int32_t nr = job->kern->nr, panels = (int32_t)ft_ceil_div(p->cols, nr);
+    const int64_t tiles = end - first;
+    ft_wgrad_tile t = {.runs = px->runs,
+                       .n_runs = px->n,
+                       .x_step = px->x_step,
+                       .dy_step = px->dy_step,
+                       .x_fetch_step = p->win.sw * p->x->ld,
+                       .dy_fetch_step = p->dy->ld,
+                       .ldw = at->ldw,
                        .accumulate = true};
-    int64_t x_ahead = job->block * p->win.sh * p->x->w * p->x->ld;
-    t.dy_ahead = fetch_dy ? job->block * p->dy->w * p->dy->ld : 0;
-    for (int32_t j = 0; j < p->cols; j += job->kern->nr) {
-        t.x_ahead = fetch_x && j == 0 ? x_ahead : 0;
-        t.cols = p->cols - j < job->kern->nr ? p->cols - j : job->kern->nr;
-        t.dy_offset = j;
-        t.dw = dw + i0 * ldw + j;
+    for (int64_t k = 0; k < tiles * panels; k++) {
+        int64_t panel = job->deals ? k / tiles : k % panels,
+                tile = first + (job->deals ? k % tiles : k / panels);
+        int32_t row = tile_start(job, tile), col = (int32_t)panel * nr;
+        t.rows = tile_start(job, tile + 1) - row;
+        t.cols = p->cols - col < nr ? p->cols - col : nr;
+        t.x_offset = (tile - px->first_tile) * px->x_tile;
+        t.dy_offset = panel * px->dy_panel;
+        t.x_fetch = px->x_fetch && panel == 0 ? px->x_fetch + row : NULL;
+        t.dy_fetch = px->dy_fetch && tile == first ? px->dy_fetch + col : NULL;
+        t.dw = at->dw + tap * at->tap_step + row * at->ldw + col;
+        t.next = job->deals && tile + 1 < end ? t.dw + t.rows * at->ldw : NULL;
         job->kern->wgrad(&t);
     }
 }
 
-static void run_task(void *ctx, int64_t task, int32_t thread) {
-    (void)thread;
-    const wgrad_job *job = ctx;
+static void run_block(const wgrad_job *job, const task *t, int64_t line, int64_t stop) {
     const ft_conv_wgrad *p = job->p;
-    int64_t split = task / job->groups, group = task % job->groups;
-    int64_t first = split * job->lines / job->splits, end = (split + 1) * job->lines / job->splits;
-    int64_t pairs = (int64_t)job->taps * job->row_tiles;
-    int64_t begin_pair = group * pairs / job->groups, end_pair = (group + 1) * pairs / job->groups;
-    bool partial = job->splits > 1;
-    int64_t ldw = partial ? p->cols : p->ldw, tap_step = partial ? (int64_t)p->rows * p->cols : p->tap_step;
-    ft_real *dw = partial ? p->scratch + split * job->taps * tap_step : p->dw;
-    if (partial || p->beta == 0) {
-        for (int64_t q = begin_pair; q < end_pair; q++) {
-            int64_t tap = q / job->row_tiles, tile = q % job->row_tiles;
-            for (int64_t i = tile * p->rows / job->row_tiles; i < (tile + 1) * p->rows / job->row_tiles; i++)
-                memset(dw + tap * tap_step + i * ldw, 0, (size_t)p->cols * sizeof *dw);
+    const ft_conv_kernels *kern = job->kern;
+    int64_t first_tap = t->begin_pair / job->row_tiles;
+    ft_wgrad_run in_place_runs[MAX_RUNS], dealt_runs[MAX_RUNS];
+    pixels in_place, dealt = {.runs = dealt_runs};
+    if (job->deals) deal_dy(job, line, stop, t->dy_panels);
+    for (int64_t tap = first_tap; tap * job->row_tiles < t->end_pair; tap++) {
+        int64_t tile = tap == first_tap ? t->begin_pair - tap * job->row_tiles : 0,
+                end = t->end_pair - tap * job->row_tiles, next;
+        if (end > job->row_tiles) end = job->row_tiles;
+        in_place = (pixels){.runs = in_place_runs,
+                            .x_tile = kern->mr,
+                            .dy_panel = kern->nr,
+                            .x_step = p->win.sw * p->x->ld,
+                            .dy_step = p->dy->ld};
+        in_place.n = list_runs(job, (int32_t)tap, line, stop, in_place.runs);
+        if (in_place.n == 0) continue;
+        if (tap == first_tap) {
+            in_place.x_fetch = in_place.runs[0].x + job->block * p->win.sh * p->x->w * p->x->ld;
+            in_place.dy_fetch = dy_at(job, line + job->block);
         }
-    }
-    int32_t first_tap = (int32_t)(begin_pair / job->row_tiles);
-    ft_wgrad_run runs[MAX_RUNS];
-    for (int64_t line = first; line < end; line += job->block) {
-        int64_t stop = line + job->block < end ? line + job->block : end;
-        int32_t n = 0, listed = -1;
-        for (int64_t q = begin_pair; q < end_pair; q++) {
-            int32_t tap = (int32_t)(q / job->row_tiles), tile = (int32_t)(q % job->row_tiles);
-            if (tap != listed) n = list_runs(job, listed = tap, line, stop, runs);
-            if (n) run_tap(job, runs, n, tile, dw + tap * tap_step, ldw, tap == first_tap, q == begin_pair);
+        if (!job->deals) {
+            run_tiles(job, t, tap, tile, end, &in_place);
+            continue;
+        }
+        for (; tile < end; tile = next) {
+            next = tile + DEAL_CHANNELS / kern->mr;
+            if (next > end) next = end;
+            deal_x(job, t, line, tile, next, &in_place, &dealt);
+            run_tiles(job, t, tap, tile, next, &dealt);
+            in_place.dy_fetch = NULL;
         }
     }
 }
 
+static void clear(const wgrad_job *job, const task *t) {
+    for (int64_t q = t->begin_pair; q < t->end_pair; q++) {
+        int64_t tap = q / job->row_tiles, tile = q % job->row_tiles;
+        for (int32_t i = tile_start(job, tile); i < tile_start(job, tile + 1); i++)
+            memset(t->dw + tap * t->tap_step + i * t->ldw, 0, (size_t)job->p->cols * sizeof *t->dw);
+    }
+}
+
+static void run_task(void *ctx, int64_t index, int32_t thread) {
+    const wgrad_job *job = ctx;
+    const ft_conv_wgrad *p = job->p;
+    int64_t split = index / job->groups, group = index % job->groups;
+    int64_t pairs = (int64_t)job->taps * job->row_tiles;
+    task t = {.begin_pair = group * pairs / job->groups,
+              .end_pair = (group + 1) * pairs / job->groups,
+              .dw = p->dw,
+              .ldw = p->ldw,
+              .tap_step = p->tap_step};
+    bool partial = job->splits > 1;
+    if (partial) {
+        t.ldw = p->cols;
+        t.tap_step = (int64_t)p->rows * p->cols;
+        t.dw = job->partial + split * job->taps * t.tap_step;
+    }
+    t.x_panels = p->scratch + thread * lane_size(p->dy->w, p->rows, p->cols);
+    t.dy_panels = t.x_panels + x_size(p->dy->w);
+    if (partial || p->beta == 0) clear(job, &t);
+    int64_t first = split * job->lines / job->splits, end = (split + 1) * job->lines / job->splits;
+    for (int64_t line = first; line < end; line += job->block)
+        run_block(job, &t, line, line + job->block < end ? line + job->block : end);
+}
+
 typedef struct reduce_job {
     const ft_conv_wgrad *p;
+    const ft_real *partial;
     int32_t splits;
     int64_t weights;
 } reduce_job;
@@ -145,7 +287,7 @@ static void reduce(void *ctx, int64_t chunk, int32_t thread) {
     int64_t lines = r->weights / p->cols, per = REDUCE_CHUNK / p->cols > 0 ? REDUCE_CHUNK / p->cols : 1;
     for (int64_t line = chunk * per; line < lines && line < (chunk + 1) * per; line++) {
         ft_real *dw = p->dw + line / p->rows * p->tap_step + line % p->rows * p->ldw;
-        const ft_real *from = p->scratch + line * p->cols;
+        const ft_real *from = r->partial + line * p->cols;
         for (int32_t j = 0; j < p->cols; j++) dw[j] = p->beta != 0 ? dw[j] + from[j] : from[j];
         for (int32_t s = 1; s < r->splits; s++) {
             from += r->weights;
@@ -158,16 +300,18 @@ void ft_conv_wgrad_run(const ft_conv_wgrad *p) {
     wgrad_job job = {.p = p,
                      .kern = ft_conv_kernels_get(),
                      .taps = p->win.kh * p->win.kw,
-                     .lines = (int64_t)p->dy->n * p->dy->h};
+                     .lines = (int64_t)p->dy->n * p->dy->h,
+                     .block = block_lines(p->dy->w),
+                     .deals = deals(p->rows, p->cols),
+                     .partial = p->scratch + p->lanes * lane_size(p->dy->w, p->rows, p->cols)};
     int64_t weights = (int64_t)job.taps * p->rows * p->cols;
-    job.block = BLOCK_PIXELS / p->dy->w > 0 ? BLOCK_PIXELS / p->dy->w : 1;
     job.row_tiles = (int32_t)ft_ceil_div(p->rows, job.kern->mr);
     job.splits = n_splits(ft_rows(p->dy), weights);
     if (job.splits > job.lines) job.splits = (int32_t)job.lines;
-    job.groups = n_groups(job.splits, (int64_t)job.taps * job.row_tiles);
-    ft_par_for((int64_t)job.splits * job.groups, run_task, &job);
+    job.groups = n_groups(job.splits, (int64_t)job.taps * job.row_tiles, p->lanes);
+    ft_par_for_lanes((int64_t)job.splits * job.groups, p->lanes, run_task, &job);
     if (job.splits <= 1) return;
-    reduce_job r = {p, job.splits, weights};
+    reduce_job r = {p, job.partial, job.splits, weights};
     ft_par_for(ft_ceil_div(weights / p->cols, REDUCE_CHUNK / p->cols > 0 ? REDUCE_CHUNK / p->cols : 1),
                reduce, &r);
 }

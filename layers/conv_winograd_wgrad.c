@@ -133,12 +133,12 @@ static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_rea
                            .ldw = p->cols,
                            .accumulate = accumulate};
         for (int32_t k = 0; k < row_tiles; k++) {
-            t.x_offset = (int32_t)((int64_t)k * r->rows / row_tiles);
-            t.rows = (int32_t)((int64_t)(k + 1) * r->rows / row_tiles) - t.x_offset;
+            t.x_offset = (int64_t)k * r->rows / row_tiles;
+            t.rows = (int32_t)((int64_t)(k + 1) * r->rows / row_tiles - t.x_offset);
             for (int32_t j = 0; j < r->cols; j += job->conv->nr) {
                 t.cols = r->cols - j < job->conv->nr ? r->cols - j : job->conv->nr;
                 t.dy_offset = j;
-                t.dw = u + (int64_t)(r->row0 + t.x_offset) * p->cols + r->col0 + j;
+                t.dw = u + (r->row0 + t.x_offset) * p->cols + r->col0 + j;
                 bool last = j + t.cols >= r->cols;
                 t.next = !last               ? t.dw + t.cols
                          : k + 1 < row_tiles ? t.dw - j + (int64_t)t.rows * p->cols

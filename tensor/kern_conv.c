@@ -181,17 +181,19 @@ INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow
                 : part ? load_part(t->dw + i * t->ldw + VLEN, n1)
                        : load(t->dw + i * t->ldw + VLEN);
     }
+    const ft_real *x_fetch = t->x_fetch, *dy_fetch = t->dy_fetch;
     for (int32_t r = 0; r < t->n_runs; r++) {
         const ft_real *x = t->runs[r].x + t->x_offset, *dy = t->runs[r].dy + t->dy_offset;
-        const ft_real *x_next = x + t->x_ahead, *dy_next = dy + t->dy_ahead;
         for (int32_t p = 0; p < t->runs[r].count; p++) {
-            if (t->x_ahead) __builtin_prefetch(x_next, 0, 2);
-            if (t->dy_ahead) {
-                __builtin_prefetch(dy_next, 0, 2);
-                __builtin_prefetch(dy_next + VLEN, 0, 2);
+            if (x_fetch) {
+                __builtin_prefetch(x_fetch, 0, 2);
+                x_fetch += t->x_fetch_step;
             }
-            x_next += t->x_step;
-            dy_next += t->dy_step;
+            if (dy_fetch) {
+                __builtin_prefetch(dy_fetch, 0, 2);
+                __builtin_prefetch(dy_fetch + VLEN, 0, 2);
+                dy_fetch += t->dy_fetch_step;
+            }
             vec d0 = part && narrow ? load_part(dy, n0) : load(dy);
             vec d1 = narrow ? (vec){0} : part ? load_part(dy + VLEN, n1) : load(dy + VLEN);
             UNROLL for (int i = 0; i < rows; i++) {
@@ -284,6 +286,24 @@ static void wgrad_tile(const ft_wgrad_tile *t) {
     }
 }
 
+INLINE void deal_body(const int width, int32_t n, int32_t c, const ft_real *from, int64_t ld, ft_real *to,
+                      int64_t step) {
+    for (int32_t i = 0; i < n; i++, from += ld, to += width) {
+        ft_real *panel = to;
+        int32_t j = 0;
+        for (; j + width <= c; j += width, panel += step) memcpy(panel, from + j, (size_t)width * sizeof *to);
+        for (int32_t k = 0; j + k < c; k++) panel[k] = from[j + k];
+    }
+}
+
+static void deal(int32_t width, int32_t n, int32_t c, const ft_real *from, int64_t ld, ft_real *to,
+                 int64_t step) {
+    if (width == MR)
+        deal_body(MR, n, c, from, ld, to, step);
+    else
+        deal_body(NR, n, c, from, ld, to, step);
+}
+
 static void depthwise(ft_real *y, int32_t c, int32_t taps, const ft_real *const *x, const ft_real *const *w,
                       ft_real beta) {
     for (int32_t k = 0; k < c; k += VLEN) {
@@ -294,5 +314,10 @@ static void depthwise(ft_real *y, int32_t c, int32_t taps, const ft_real *const 
     }
 }
 
-const ft_conv_kernels FT_KERN_TABLE(conv) = {
-    .mr = MR, .nr = NR, .tile = conv_tile, .product = product, .wgrad = wgrad_tile, .depthwise = depthwise};
+const ft_conv_kernels FT_KERN_TABLE(conv) = {.mr = MR,
+                                             .nr = NR,
+                                             .tile = conv_tile,
+                                             .product = product,
+                                             .wgrad = wgrad_tile,
+                                             .deal = deal,
+                                             .depthwise = depthwise};

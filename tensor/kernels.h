@@ -75,12 +75,16 @@ typedef struct ft_wgrad_tile {
     const ft_wgrad_run *runs;
     int32_t n_runs;
     int64_t x_step, dy_step;
-    int32_t x_offset, dy_offset; /* first input and output channel, added to every run's pointers */
+    int64_t x_offset, dy_offset; /* first input and output channel, added to every run's pointers */
     ft_real *dw;
     int64_t ldw;
-    bool accumulate;           /* else dw is overwritten */
-    const ft_real *next;       /* the dw of the tile to come, fetched meanwhile; NULL: unknown */
-    int64_t x_ahead, dy_ahead; /* elements from what is read to what is fetched meanwhile; 0: nothing */
+    bool accumulate;     /* else dw is overwritten */
+    const ft_real *next; /* the dw of the tile to come, fetched meanwhile; NULL: unknown */
+    /* Pixels that are asked for meanwhile, one for each that is worked on: what comes after these; NULL:
+     * none.
+     */
+    const ft_real *x_fetch, *dy_fetch;
+    int64_t x_fetch_step, dy_fetch_step;
 } ft_wgrad_tile;
 
 /* c[i*ldc + j] = finish(sum over k < kc of a[i*lda + k] b[k*width + j]), j < cols, for any number of rows;
@@ -100,6 +104,10 @@ typedef struct ft_conv_kernels {
     void (*tile)(const ft_conv_tile *t);
     void (*product)(const ft_product *t);
     void (*wgrad)(const ft_wgrad_tile *t);
+    /* to[p*step + i*width + j] = from[i*ld + p*width + j]: deals c channels of n pixels out to panels of
+     * width mr or nr. */
+    void (*deal)(int32_t width, int32_t n, int32_t c, const ft_real *from, int64_t ld, ft_real *to,
+                 int64_t step);
     /* y[0..c) = beta*y + sum over taps x_t[0..c) * w_t[0..c): depthwise convolution and its input gradient.
      */
     void (*depthwise)(ft_real *y, int32_t c, int32_t taps, const ft_real *const *x, const ft_real *const *w,
