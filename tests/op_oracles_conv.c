@@ -34,6 +34,18 @@ static bool fast_algorithms_apply(const ft_conv_args *a, int32_t cin, int32_t co
     return plain && (square || line) && cin >= 16 && cout >= 16;
 }
 
+/* What one input pixel adds to an output pixel under one tap, and its size. */
+static void add_pixel(const double *x, const double *w, int32_t groups, int32_t cin, int32_t cout,
+                      double *restrict y, double *restrict size) {
+    for (int32_t g = 0; g < groups; g++)
+        for (int32_t c = 0; c < cin; c++)
+            for (int32_t k = g * cout; k < (g + 1) * cout; k++) {
+                double t = x[g * cin + c] * w[c * groups * cout + k];
+                y[k] += t;
+                size[k] += fabs(t);
+            }
+}
+
 void ft_oracle_conv2d(ft_oracle *o) {
     const ft_conv_args *a = o->args;
     const ft_window *win = &a->win;
@@ -46,24 +58,21 @@ void ft_oracle_conv2d(ft_oracle *o) {
     if (!o->direct && fast_algorithms_apply(a, cin, cout)) o->growth = 10;
     for (int32_t i = 0; i < x.n; i++)
         for (int32_t oy = 0; oy < v.out; oy++)
-            for (int32_t ox = 0; ox < u.out; ox++)
-                for (int32_t k = 0; k < w.c; k++, y++, size++) {
-                    if (ft_oracle_has(o, 2)) *y = o->in[2].p[k];
-                    *size = fabs(*y);
-                    for (int32_t ky = 0; ky < win->kh; ky++)
-                        for (int32_t kx = 0; kx < win->kw; kx++) {
-                            int32_t iy = oy * win->sh - v.before + ky * win->dh;
-                            int32_t ix = ox * win->sw - u.before + kx * win->dw;
-                            if (iy < 0 || iy >= x.h || ix < 0 || ix >= x.w) continue;
-                            const double *p = o->in[0].p + (((int64_t)i * x.h + iy) * x.w + ix) * x.c;
-                            for (int32_t c = 0; c < cin; c++) {
-                                double t = p[k / cout * cin + c] *
-                                           o->in[1].p[((ky * win->kw + kx) * cin + c) * w.c + k];
-                                *y += t;
-                                *size += fabs(t);
-                            }
-                        }
+            for (int32_t ox = 0; ox < u.out; ox++, y += w.c, size += w.c) {
+                for (int32_t k = 0; k < w.c; k++) {
+                    if (ft_oracle_has(o, 2)) y[k] = o->in[2].p[k];
+                    size[k] = fabs(y[k]);
                 }
+                for (int32_t ky = 0; ky < win->kh; ky++)
+                    for (int32_t kx = 0; kx < win->kw; kx++) {
+                        int32_t iy = oy * win->sh - v.before + ky * win->dh;
+                        int32_t ix = ox * win->sw - u.before + kx * win->dw;
+                        if (iy < 0 || iy >= x.h || ix < 0 || ix >= x.w) continue;
+                        add_pixel(o->in[0].p + (((int64_t)i * x.h + iy) * x.w + ix) * x.c,
+                                  o->in[1].p + (int64_t)(ky * win->kw + kx) * cin * w.c, a->groups, cin, cout,
+                                  y, size);
+                    }
+            }
 }
 
 void ft_oracle_dense(ft_oracle *o) {
