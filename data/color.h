@@ -3,8 +3,8 @@
  *
  *   inception   Szegedy et al.'s training distortion as TensorFlow's models have it (research/inception,
  *               image_processing.distort_color): brightness +-32/255, saturation x 0.5 to 1.5, hue +-0.2,
- * contrast x 0.5 to 1.5, in this order or with contrast second; by chance, half of the images each jitter
- * torchvision's ColorJitter: any of brightness, contrast, saturation, hue in a random order
+ *               contrast x 0.5 to 1.5, in this order or, for half of the images, with contrast second
+ *   jitter      torchvision's ColorJitter: any of brightness, contrast, saturation, hue in a random order
  *
  * A grey image has neither saturation nor hue.
  */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <xxhash.h>
 
 ft_err ft_dataset_open(const char *path, const ft_dataset_options *o, ft_dataset **ds) {
     static const ft_dataset_options usual = {0};
@@ -38,6 +37,10 @@ int32_t ft_dataset_label(const ft_dataset *ds, int32_t i) {
     return ds->ops->label(ds, i);
 }
 
+int32_t ft_dataset_group(const ft_dataset *ds, int32_t i) {
+    return ds->ops->group ? ds->ops->group(ds, i) : -1;
+}
+
 ft_fixed ft_dataset_fixed(const ft_dataset *ds, int32_t i) {
     return ds->ops->fixed(ds, i);
 }
@@ -52,22 +55,6 @@ ft_err ft_dataset_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_i
 
 ft_err ft_dataset_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
     return ds->ops->content(ds, i, hash);
-}
-
-ft_err ft_file_content(const char *path, uint64_t *hash) {
-    FILE *f = fopen(path, "rb");
-    FT_REQUIRE(f, IO, "%s: cannot open: %s", path, strerror(errno));
-    XXH3_state_t *state = XXH3_createState();
-    ft_err e = state ? FT_OK : ft_err_set(FT_E_MEMORY, "%s: no memory to read it", path);
-    if (e == FT_OK) XXH3_64bits_reset(state);
-    char part[16384];
-    for (size_t n; e == FT_OK && (n = fread(part, 1, sizeof part, f)) > 0;)
-        XXH3_64bits_update(state, part, n);
-    if (e == FT_OK && ferror(f)) e = ft_err_set(FT_E_IO, "%s: cannot be read: %s", path, strerror(errno));
-    if (e == FT_OK) *hash = XXH3_64bits_digest(state);
-    XXH3_freeState(state);
-    fclose(f);
-    return e;
 }
 
 void ft_dataset_free_classes(ft_dataset *ds) {

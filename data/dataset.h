@@ -2,10 +2,10 @@
  *
  *   class folders   PATH/CLASS/image.jpg; the classes are the folders, sorted bytewise, then the files
  *   list            PATH.csv or .tsv: a header, then an image a line; ft_dataset_options says which columns
- * hold its file, class and part; classes in the order of numbers if all are, else bytewise IDX
- * PATH/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], as MNIST and its relatives come (a dot may stand
- * for the dash before "idx"). A file classes.txt there may name the classes, a line each; else they are "0",
- * "1", ... up to the largest training label.
+ *                   hold its file, class and part; classes in the order of numbers if all are, else bytewise
+ *   IDX             PATH/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], as MNIST and its relatives come
+ *                   (a dot may stand for the dash before "idx"). A file classes.txt there may name the
+ *                   classes, a line each; else they are "0", "1", ... up to the largest training label
  */
 #ifndef FACET_DATA_DATASET_H
 #define FACET_DATA_DATASET_H
@@ -24,6 +24,7 @@ typedef struct ft_dataset ft_dataset;
 typedef struct ft_dataset_ops {
     const char *kind;
     int32_t (*label)(const ft_dataset *ds, int32_t i);
+    int32_t (*group)(const ft_dataset *ds, int32_t i); /* NULL: no groups */
     ft_fixed (*fixed)(const ft_dataset *ds, int32_t i);
     void (*name)(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes);
     ft_err (*read)(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
@@ -35,6 +36,7 @@ typedef struct ft_dataset_ops {
 struct ft_dataset {
     const ft_dataset_ops *ops;
     int32_t n, n_classes;
+    int32_t n_groups;     /* of samples that belong together, one person's for instance; 0: none */
     char **class_names;   /* (n_classes), owned */
     int32_t n_ignored;    /* files passed over because their names are no image's */
     bool in_memory;       /* reading a sample costs no decoding */
@@ -48,6 +50,7 @@ typedef struct ft_dataset_options {
     const char *file;   /* the column of the images' paths; "file" by default */
     const char *folder; /* of the images, relative to the list's own; none: that */
     const char *split;  /* the column that says train, val or test; none: no part is fixed */
+    const char *group;  /* the column of what belongs together; none: no groups */
     const char *const
         *where; /* (n_where) conditions that an image must meet: "column=value", !=, <, <=, >, >= */
     int32_t n_where;
@@ -62,6 +65,8 @@ void ft_dataset_free(ft_dataset *ds);
 
 /* The class of sample i, 0 .. n_classes-1. */
 int32_t ft_dataset_label(const ft_dataset *ds, int32_t i);
+/* The group of sample i, 0 .. n_groups-1; -1 where there are no groups. */
+int32_t ft_dataset_group(const ft_dataset *ds, int32_t i);
 ft_fixed ft_dataset_fixed(const ft_dataset *ds, int32_t i);
 /* The name of sample i, relative to the path opened ("CLASS/image.jpg", "train-images-idx3-ubyte.gz[7]"), cut
  * to fit. */
@@ -69,8 +74,8 @@ void ft_dataset_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes
 /* Sample i as an image, which the caller frees. Errors as ft_image_load, naming the file; *out is then empty.
  */
 ft_err ft_dataset_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
-/* XXH3-64 of what sample i is made from, its file's bytes for instance: equal for equal images. FT_E_IO,
- * FT_E_DATA. */
+/* XXH3-64 of what sample i is made from, its file's bytes for instance: equal for equal images. FT_E_DATA:
+ * it is not there or may not be read; FT_E_IO. */
 ft_err ft_dataset_content(const ft_dataset *ds, int32_t i, uint64_t *hash);
 
 #endif

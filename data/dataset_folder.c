@@ -1,6 +1,8 @@
 /* Class folders: PATH/CLASS/image. Sub-folders of a class and files with other names than an image's are
- * passed over and counted; hidden ones are passed over.
+ * passed over and counted; hidden ones are passed over. What has an image's name is an image, bad or not:
+ * reading it will tell.
  */
+#include "data/data_file.h"
 #include "data/dataset_kind.h"
 
 #include <dirent.h>
@@ -14,6 +16,8 @@
 enum { MAX_PATH = 4096 };
 
 #define EXTENSIONS ".jpg .jpeg .png .pgm .ppm .pnm .pbm"
+/* Images that cannot be read: better refused by name than passed over. */
+#define UNREADABLE " .gif .bmp .tif .tiff .webp .heic .avif .jp2"
 
 typedef struct sample {
     char *file; /* in its class folder */
@@ -60,7 +64,7 @@ static ft_err folder_read(const ft_dataset *ds, int32_t i, ft_image_want want, f
 static ft_err folder_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
     char path[MAX_PATH];
     FT_TRY(sample_path(ds, i, path));
-    return ft_file_content(path, hash);
+    return ft_data_file_hash(path, hash);
 }
 
 static void folder_free(ft_dataset *ds) {
@@ -132,7 +136,7 @@ static bool has_image_name(const char *name) {
     const char *dot = strrchr(name, '.');
     if (!dot) return false;
     size_t n = strlen(dot);
-    for (const char *p = EXTENSIONS; *p;) {
+    for (const char *p = EXTENSIONS UNREADABLE; *p;) {
         size_t m = strcspn(p, " ");
         if (m == n && strncasecmp(p, dot, n) == 0) return true;
         p += m + (p[m] == ' ');
@@ -163,13 +167,10 @@ static ft_err add_files(folder *f, const char *path, int32_t label, const listin
         char *file = ft_path_join(path, files->name[i]);
         FT_REQUIRE(file, MEMORY, "%s: no memory for a file name", path);
         struct stat st;
-        bool ok = stat(file, &st) == 0;
+        bool there = stat(file, &st) == 0;
         ft_err e = FT_OK;
-        if (!ok)
-            e = ft_err_set(errno == ENOENT ? FT_E_DATA : FT_E_IO, "%s: %s", file,
-                           errno == ENOENT ? "the link leads nowhere; remove it" : strerror(errno));
-        else if (S_ISREG(st.st_mode) && has_image_name(files->name[i]))
-            e = add_sample(f, files->name[i], label, st.st_size);
+        if (has_image_name(files->name[i]) && (!there || S_ISREG(st.st_mode)))
+            e = add_sample(f, files->name[i], label, there ? st.st_size : 0);
         else
             f->base.n_ignored++;
         free(file);

@@ -16,9 +16,6 @@ bool ft_dataset_is_idx(const char *path);
 /* Releases the class names. */
 void ft_dataset_free_classes(ft_dataset *ds);
 
-/* ft_dataset_content of a file. */
-ft_err ft_file_content(const char *path, uint64_t *hash);
-
 /* "a/b" in new memory, or NULL. */
 char *ft_path_join(const char *a, const char *b);
 

@@ -1,11 +1,12 @@
 /* A list of images: PATH.csv or PATH.tsv with a header line, an image a line. Columns say the file (relative
- * to the list's folder), the class, and, if wanted, the part of the split; conditions on columns choose the
- * lines.
+ * to the list's folder), the class, and, if wanted, the part of the split and the group; conditions on
+ * columns choose the lines.
  */
 #include "data/csv.h"
+#include "data/data_file.h"
 #include "data/dataset_kind.h"
+#include "data/intern.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,8 +15,8 @@
 enum { MAX_PATH = 4096, MAX_CONDITIONS = 32, MAX_CLASSES = 65536 };
 
 typedef struct sample {
-    size_t file, label; /* offsets in the text */
-    int32_t class;
+    size_t file; /* offset in the text */
+    int32_t class, group;
     uint8_t fixed; /* ft_fixed */
 } sample;
 
@@ -24,14 +25,20 @@ typedef struct list {
     char *folder;
     sample *samples; /* (base.n) */
     int64_t room;
-    char *text; /* all names, each with its end */
+    int32_t n_there; /* images that exist */
+    char *text;      /* all names, each with its end */
     size_t used, text_room;
+    ft_intern classes, groups;
 } list;
 
 /* ---- samples ---- */
 
 static int32_t list_label(const ft_dataset *ds, int32_t i) {
     return ((const list *)ds)->samples[i].class;
+}
+
+static int32_t list_group(const ft_dataset *ds, int32_t i) {
+    return ((const list *)ds)->samples[i].group;
 }
 
 static ft_fixed list_fixed(const ft_dataset *ds, int32_t i) {
@@ -61,7 +68,7 @@ static ft_err list_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
     const list *l = (const list *)ds;
     char path[MAX_PATH];
     FT_TRY(path_of(l, l->text + l->samples[i].file, path));
-    return ft_file_content(path, hash);
+    return ft_data_file_hash(path, hash);
 }
 
 static void list_free(ft_dataset *ds) {
@@ -69,12 +76,14 @@ static void list_free(ft_dataset *ds) {
     free(l->folder);
     free(l->samples);
     free(l->text);
-    ft_dataset_free_classes(ds);
+    ft_intern_free(&l->classes); /* base.class_names are its texts */
+    ft_intern_free(&l->groups);
     free(l);
 }
 
 static const ft_dataset_ops list_ops = {.kind = "list",
                                         .label = list_label,
+                                        .group = list_group,
                                         .fixed = list_fixed,
                                         .name = list_name,
                                         .read = list_read,
@@ -90,7 +99,7 @@ typedef struct condition {
 } condition;
 
 typedef struct columns {
-    int32_t file, label, split; /* split -1: none */
+    int32_t file, label, split, group; /* split, group -1: none */
     condition where[MAX_CONDITIONS];
     int32_t n_where;
 } columns;
@@ -130,9 +139,11 @@ static ft_err find_columns(const ft_csv *c, const ft_dataset_options *o, columns
     const char *file = o->file && *o->file ? o->file : "file";
     FT_TRY(find_column(c, "data.list.file", file, strlen(file), &k->file));
     FT_TRY(find_column(c, "data.list.label", o->label, strlen(o->label), &k->label));
-    k->split = -1;
+    k->split = k->group = -1;
     if (o->split && *o->split)
         FT_TRY(find_column(c, "data.list.split", o->split, strlen(o->split), &k->split));
+    if (o->group && *o->group)
+        FT_TRY(find_column(c, "data.split.group", o->group, strlen(o->group), &k->group));
     FT_REQUIRE(o->n_where <= MAX_CONDITIONS, CONFIG, "data.list.where: more than %d conditions",
                MAX_CONDITIONS);
     for (k->n_where = 0; k->n_where < o->n_where; k->n_where++)
@@ -202,18 +213,22 @@ static ft_err add_sample(list *l, const ft_csv *c, const columns *k) {
     const char *file = c->field[k->file], *label = c->field[k->label];
     FT_REQUIRE(*file && *label, DATA, "%s:%lld: no %s", c->path, (long long)c->line,
                *file ? "label" : "file");
-    sample s = {.fixed = FT_FIXED_NONE};
+    sample s = {.fixed = FT_FIXED_NONE, .group = -1};
     char path[MAX_PATH];
     struct stat st;
     FT_TRY(path_of(l, file, path));
-    FT_REQUIRE(stat(path, &st) == 0, DATA, "%s:%lld: %s: %s", c->path, (long long)c->line, path,
-               strerror(errno));
+    bool there = stat(path, &st) == 0; /* if not, reading it will tell */
+    l->n_there += there;
     if (k->split >= 0) FT_TRY(part_of(c, c->field[k->split], &s.fixed));
     FT_TRY(keep_text(l, file, &s.file));
-    FT_TRY(keep_text(l, label, &s.label));
+    FT_TRY(ft_intern_add(&l->classes, label, &s.class));
+    FT_REQUIRE(l->classes.n <= MAX_CLASSES, DATA,
+               "%s: more than %d different labels; is data.list.label the right column?", c->path,
+               MAX_CLASSES);
+    if (k->group >= 0 && *c->field[k->group]) FT_TRY(ft_intern_add(&l->groups, c->field[k->group], &s.group));
     l->samples[l->base.n++] = s;
     uint64_t *hash = &l->base.fingerprint;
-    *hash = ft_hash_number(ft_hash_text(ft_hash_text(*hash, file), label), (uint64_t)st.st_size);
+    *hash = ft_hash_number(ft_hash_text(ft_hash_text(*hash, file), label), there ? (uint64_t)st.st_size : 0);
     return FT_OK;
 }
 
@@ -237,55 +252,31 @@ static ft_err read_lines(list *l, ft_csv *c, const ft_dataset_options *o) {
     }
 }
 
-/* ---- classes ---- */
+/* ---- classes and groups ---- */
 
-static bool is_number(const char *text) {
-    char *end;
-    strtod(text, &end);
-    return end != text && *end == '\0';
-}
-
-static int by_number(const void *a, const void *b) {
-    double x = strtod(*(char *const *)a, NULL), y = strtod(*(char *const *)b, NULL);
-    return x < y ? -1 : x > y ? 1 : strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int by_bytes(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The distinct labels, sorted: as numbers if all are. */
-static ft_err name_classes(list *l, const char *path) {
+/* Numbers the classes and groups in their order, which until here were numbered as they came. */
+static ft_err sort_names(list *l, const char *path) {
     ft_dataset *ds = &l->base;
     FT_REQUIRE(ds->n > 0, DATA, "%s: no line meets data.list.where", path);
-    char **labels = calloc((size_t)ds->n, sizeof *labels);
-    ds->class_names = calloc((size_t)(ds->n < MAX_CLASSES ? ds->n : MAX_CLASSES), sizeof *ds->class_names);
-    ft_err e =
-        labels && ds->class_names ? FT_OK : ft_err_set(FT_E_MEMORY, "%s: no memory for class names", path);
-    bool numbers = true;
+    FT_REQUIRE(
+        l->n_there > 0, DATA,
+        "%s: none of its images is there, '%s' of %s for instance; data.list.file and data.list.folder "
+        "say where they are",
+        path, l->text + l->samples[0].file, l->folder);
+    int32_t *rank = malloc((size_t)(l->classes.n + l->groups.n + 1) * sizeof *rank);
+    FT_REQUIRE(rank, MEMORY, "%s: no memory for class names", path);
+    int32_t *group_rank = rank + l->classes.n;
+    ft_err e = ft_intern_sort(&l->classes, rank);
+    if (e == FT_OK) e = ft_intern_sort(&l->groups, group_rank);
     for (int32_t i = 0; e == FT_OK && i < ds->n; i++) {
-        labels[i] = l->text + l->samples[i].label;
-        numbers &= is_number(labels[i]);
+        sample *s = &l->samples[i];
+        s->class = rank[s->class];
+        if (s->group >= 0) s->group = group_rank[s->group];
     }
-    int (*order)(const void *, const void *) = numbers ? by_number : by_bytes;
-    if (e == FT_OK) qsort(labels, (size_t)ds->n, sizeof *labels, order);
-    for (int32_t i = 0; e == FT_OK && i < ds->n; i++) {
-        if (i > 0 && strcmp(labels[i], labels[i - 1]) == 0) continue;
-        if (ds->n_classes == MAX_CLASSES)
-            e = ft_err_set(FT_E_DATA,
-                           "%s: more than %d different labels; is data.list.label the right column?", path,
-                           MAX_CLASSES);
-        else if (!(ds->class_names[ds->n_classes] = strdup(labels[i])))
-            e = ft_err_set(FT_E_MEMORY, "%s: no memory for class names", path);
-        else
-            ds->n_classes++;
-    }
-    for (int32_t i = 0; e == FT_OK && i < ds->n; i++) {
-        char *label = l->text + l->samples[i].label;
-        char **found = bsearch(&label, ds->class_names, (size_t)ds->n_classes, sizeof label, order);
-        l->samples[i].class = (int32_t)(found - ds->class_names);
-    }
-    free(labels);
+    free(rank);
+    ds->class_names = l->classes.text;
+    ds->n_classes = l->classes.n;
+    ds->n_groups = l->groups.n;
     return e;
 }
 
@@ -317,7 +308,7 @@ ft_err ft_dataset_open_list(const char *path, const ft_dataset_options *o, ft_da
         e = read_lines(l, c, o);
         ft_csv_close(c);
     }
-    if (e == FT_OK) e = name_classes(l, path);
+    if (e == FT_OK) e = sort_names(l, path);
     free(c);
     if (e != FT_OK)
         list_free(&l->base);

@@ -1,6 +1,7 @@
 /* Images: memory, recognition by content, reading from a file, grey and RGB. */
 #include "data/image.h"
 
+#include "data/data_file.h"
 #include "data/image_decode.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MAX_FILE_BYTES = 1 << 30 };
 
@@ -103,37 +103,40 @@ ft_err ft_image_decode(const uint8_t *bytes, size_t n, const char *name, ft_imag
     return e == FT_E_MEMORY ? ft_err_prefix(e, "%s", name) : e;
 }
 
-/* The whole of an open file; *bytes is the caller's to free after FT_OK. */
-static ft_err read_all(FILE *f, const char *path, uint8_t **bytes, size_t *n) {
-    struct stat st;
-    FT_REQUIRE(fstat(fileno(f), &st) == 0, IO, "%s: %s", path, strerror(errno));
-    FT_REQUIRE(S_ISREG(st.st_mode), DATA, "%s: not a regular file; an image file is expected", path);
-    FT_REQUIRE(st.st_size <= MAX_FILE_BYTES, DATA, "%s: %lld bytes are too many for an image (limit 1 GiB)",
-               path, (long long)st.st_size);
-    size_t size = (size_t)st.st_size;
-    uint8_t *p = malloc(size ? size : 1);
-    FT_REQUIRE(p, MEMORY, "%s: no memory to read %zu bytes", path, size);
-    size_t got = fread(p, 1, size, f);
-    if (got != size) {
+/* The whole of a file; *bytes is the caller's to free after FT_OK. */
+static ft_err read_all(const char *path, uint8_t **bytes, size_t *n) {
+    FILE *f;
+    int64_t size;
+    FT_TRY(ft_data_file_open(path, &f, &size));
+    uint8_t *p = size <= MAX_FILE_BYTES ? malloc(size ? (size_t)size : 1) : NULL;
+    size_t got = p ? fread(p, 1, (size_t)size, f) : 0;
+    ft_err e = FT_OK;
+    if (size > MAX_FILE_BYTES)
+        e = ft_err_set(FT_E_DATA, "%s: %lld bytes are too many for an image (limit 1 GiB)", path,
+                       (long long)size);
+    else if (!p)
+        e = ft_err_set(FT_E_MEMORY, "%s: no memory to read %lld bytes", path, (long long)size);
+    else if (ferror(f))
+        e = ft_err_set(FT_E_IO, "%s: reading stopped after %zu of %lld bytes: %s", path, got, (long long)size,
+                       strerror(errno));
+    else if (got != (size_t)size)
+        e = ft_err_set(FT_E_DATA, "%s: the file became shorter while it was read", path);
+    fclose(f);
+    if (e != FT_OK) {
         free(p);
-        FT_FAIL(IO, "%s: reading stopped after %zu of %zu bytes: %s", path, got, size,
-                ferror(f) ? strerror(errno) : "the file became shorter");
+        return e;
     }
     *bytes = p;
-    *n = size;
+    *n = (size_t)size;
     return FT_OK;
 }
 
 ft_err ft_image_load(const char *path, ft_image_want want, ft_image *out) {
     *out = (ft_image){0};
-    FILE *f = fopen(path, "rb");
-    if (!f && (errno == ENOENT || errno == ENOTDIR)) FT_FAIL(DATA, "%s: there is no such file", path);
-    FT_REQUIRE(f, IO, "%s: cannot open: %s", path, strerror(errno));
     uint8_t *bytes = NULL;
     size_t n = 0;
-    ft_err e = read_all(f, path, &bytes, &n);
-    fclose(f);
-    if (e == FT_OK) e = ft_image_decode(bytes, n, path, want, out);
+    FT_TRY(read_all(path, &bytes, &n));
+    ft_err e = ft_image_decode(bytes, n, path, want, out);
     free(bytes);
     return e;
 }

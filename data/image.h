@@ -37,7 +37,9 @@ void ft_image_free(ft_image *im);
  * orientation. FT_E_DATA: unknown, unsupported, truncated, corrupt or too large, and which. After a failure
  * *out is empty. */
 ft_err ft_image_decode(const uint8_t *bytes, size_t n, const char *name, ft_image_want want, ft_image *out);
-/* The same from a file. FT_E_DATA also when the file is missing, FT_E_IO when it cannot be read. */
+/* The same from a file. FT_E_DATA also when the file is missing or may not be read, FT_E_IO when reading
+ * fails.
+ */
 ft_err ft_image_load(const char *path, ft_image_want want, ft_image *out);
 
 /* n RGB pixels to grey: (19595 R + 38470 G + 7471 B + 32768) >> 16, Pillow's rounding of ITU-R 601. rgb (n,

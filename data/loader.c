@@ -21,10 +21,17 @@
 
 enum { MAX_WORKERS = 256, SPARE_SLOTS = 2, MESSAGE_BYTES = 1024 };
 
+typedef struct bad_sample {
+    int32_t sample;
+    char *reason; /* owned; NULL: no memory for it */
+} bad_sample;
+
 typedef struct slot {
     float *x, *labels; /* (batch, h, w, c), (batch) */
     int32_t *index;    /* (batch) */
     int32_t n;
+    bad_sample *bad; /* (batch), of these n_bad; NULL without a quarantine */
+    int32_t n_bad;
     bool ready;
     ft_err err;
     char message[MESSAGE_BYTES];
@@ -57,24 +64,39 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static void forget_bad(slot *s) {
+    while (s->n_bad > 0) free(s->bad[--s->n_bad].reason);
+}
+
+/* Puts the sample at that position into the slot, unless it is bad. */
+static void add_sample(ft_loader *l, ft_sampler_scratch *scratch, slot *s, int32_t position) {
+    const ft_quarantine *quarantine = l->sampler.options.quarantine;
+    int32_t sample = l->index[position];
+    if (quarantine && ft_quarantine_has(quarantine, sample)) return;
+    ft_err e = s->x ? ft_sampler_make(&l->sampler, scratch, l->epoch_seed, position, sample,
+                                      s->x + s->n * l->sample_floats)
+                    : FT_OK;
+    if (e == FT_OK) {
+        s->index[s->n] = sample;
+        s->labels[s->n++] = (float)ft_dataset_label(l->sampler.ds, sample);
+    } else if (quarantine && e == FT_E_DATA) {
+        s->bad[s->n_bad++] = (bad_sample){sample, strdup(ft_err_message())};
+    } else {
+        s->err = e;
+        strncpy(s->message, ft_err_message(), sizeof s->message - 1);
+    }
+}
+
 /* Fills the slot of batch k; failures stay in the slot. */
 static void fill_batch(ft_loader *l, ft_sampler_scratch *scratch, int32_t k) {
     slot *s = &l->slots[k % l->n_slots];
-    int32_t size = l->sampler.options.batch, from = k * size;
-    s->n = l->n - from < size ? l->n - from : size;
+    int32_t size = l->sampler.options.batch, from = k * size, n = l->n - from < size ? l->n - from : size;
+    s->n = 0;
     s->err = FT_OK;
-    for (int32_t i = 0; i < s->n; i++) {
+    forget_bad(s);
+    for (int32_t i = 0; i < n && s->err == FT_OK; i++) {
         if (atomic_load_explicit(&l->abandon, memory_order_relaxed)) return;
-        int32_t position = l->order[from + i], sample = l->index[position];
-        s->index[i] = sample;
-        s->labels[i] = (float)ft_dataset_label(l->sampler.ds, sample);
-        if (!s->x) continue;
-        s->err = ft_sampler_make(&l->sampler, scratch, l->epoch_seed, position, sample,
-                                 s->x + i * l->sample_floats);
-        if (s->err != FT_OK) {
-            strncpy(s->message, ft_err_message(), sizeof s->message - 1);
-            return;
-        }
+        add_sample(l, scratch, s, l->order[from + i]);
     }
 }
 
@@ -139,7 +161,8 @@ static ft_err allocate(ft_loader *l, const int32_t *index) {
         if (!o->numbers_only) s->x = ft_alloc(batch, floats * sizeof(float));
         s->labels = ft_alloc(batch, sizeof(float));
         s->index = ft_alloc(batch, sizeof(int32_t));
-        ok = (s->x || o->numbers_only) && s->labels && s->index;
+        if (o->quarantine) s->bad = ft_alloc(batch, sizeof *s->bad);
+        ok = (s->x || o->numbers_only) && s->labels && s->index && (s->bad || !o->quarantine);
     }
     FT_REQUIRE(ok, MEMORY,
                "no memory for %d batches of %zu images of %d x %d x %d; lower the batch size or data.workers",
@@ -208,6 +231,8 @@ void ft_loader_free(ft_loader *loader) {
         free(l->slots[i].x);
         free(l->slots[i].labels);
         free(l->slots[i].index);
+        forget_bad(&l->slots[i]);
+        free(l->slots[i].bad);
     }
     free(l->slots);
     free(l->index);
@@ -275,11 +300,23 @@ static slot *take_slot(ft_loader *l) {
     return s;
 }
 
+static ft_err set_aside(ft_loader *l, slot *s) {
+    for (int32_t i = 0; i < s->n_bad; i++)
+        FT_TRY(ft_quarantine_add(l->sampler.options.quarantine, s->bad[i].sample,
+                                 s->bad[i].reason ? s->bad[i].reason : "no memory for the reason"));
+    return FT_OK;
+}
+
 ft_err ft_loader_next(ft_loader *loader, ft_batch *b) {
     *b = (ft_batch){0};
-    if (loader->out >= loader->end) return FT_OK;
-    slot *s = take_slot(loader);
-    if (s->err != FT_OK) return ft_err_set(s->err, "%s", s->message);
-    *b = (ft_batch){.n = s->n, .x = s->x, .labels = s->labels, .index = s->index};
+    while (loader->out < loader->end) {
+        slot *s = take_slot(loader);
+        FT_TRY(set_aside(loader, s));
+        if (s->err != FT_OK) return ft_err_set(s->err, "%s", s->message);
+        if (s->n == 0) continue;
+        *b = (ft_batch){.n = s->n, .x = s->x, .labels = s->labels, .index = s->index, .next = loader->out};
+        return FT_OK;
+    }
+    b->next = loader->end;
     return FT_OK;
 }

@@ -14,6 +14,7 @@
 #include "data/augment.h"
 #include "data/dataset.h"
 #include "data/preprocess.h"
+#include "data/quarantine.h"
 
 typedef struct ft_loader_options {
     ft_preprocess image;
@@ -27,14 +28,17 @@ typedef struct ft_loader_options {
     int32_t variants; /* 0: an image is changed anew in every epoch; else as in epoch % variants */
     int32_t workers;  /* threads, 0 to 256; 0: the caller's own thread does the work in ft_loader_next */
     int32_t cache_mb; /* MiB of decoded images to keep between epochs; 0: none. Unused for data in memory */
+    ft_quarantine *quarantine; /* borrowed: bad images (FT_E_DATA) go there and are left out of their batches;
+                                  NULL: they are errors */
 } ft_loader_options;
 
 /* Valid until the loader's next start, next or free. */
 typedef struct ft_batch {
-    int32_t n;            /* samples; 0 at the end of the epoch */
+    int32_t n;            /* samples, fewer where some were bad; 0 at the end of the epoch */
     const float *x;       /* (n, h, w, c) */
     const float *labels;  /* (n): class numbers */
     const int32_t *index; /* (n): sample numbers in the data set */
+    int32_t next; /* the batch of the epoch that comes next: ft_loader_start there goes on behind this one */
 } ft_batch;
 
 typedef struct ft_loader ft_loader;
@@ -51,9 +55,11 @@ int32_t ft_loader_batches(const ft_loader *loader);
 /* Begins an epoch at a batch, 0 .. batches; one under way is abandoned. FT_E_USAGE for another batch; nothing
  * changes. */
 ft_err ft_loader_start(ft_loader *loader, int64_t epoch, int32_t first_batch);
-/* The next batch, or n = 0 at the end. A bad image fails the call that would have delivered its batch,
- * whatever the number of workers, with a message about the first bad sample of that batch; the loader then
- * stands behind the batch and the next call goes on with the following one. After a failure b->n is 0. */
+/* The next batch, or n = 0 at the end; a batch without a good image is passed over. A bad image is set aside
+ * by the call that would have delivered it. Without a quarantine it fails that call, whatever the number of
+ * workers, with a message about the first bad sample of the batch; the loader then stands behind the batch
+ * and the next call goes on with the following one. After a failure b->n is 0. FT_E_DATA also when too many
+ * are bad. */
 ft_err ft_loader_next(ft_loader *loader, ft_batch *b);
 /* Seconds that ft_loader_next kept its caller since the last start. */
 double ft_loader_waited(const ft_loader *loader);

@@ -1,21 +1,27 @@
-/* Stratified splits. Seats of a class with m samples: floor(m f) for each part (and for "unused"), then the
- * seats left go one each to the parts with the largest remainder plus what earlier classes' rounding owes
- * them.
- */
 #include "data/split.h"
 
+#include "data/split_kinds.h"
 #include "tensor/rng.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNUSED = FT_PARTS, SHARES = FT_PARTS + 1 };
+enum { UNUSED = FT_PARTS };
 
 static const char *const part_names[FT_PARTS] = {"train", "val", "test"};
 
 const char *ft_part_name(ft_part part) {
     return part_names[part];
+}
+
+ft_err ft_split_by_parse(const char *name, ft_split_by *by) {
+    static const char *const names[] = {"stratified", "group", "hash", "list"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *by = (ft_split_by)i;
+            return FT_OK;
+        }
+    FT_FAIL(CONFIG, "data.split.by: '%s' is none of stratified, group, hash, list", name);
 }
 
 void ft_split_free(ft_split *split) {
@@ -33,24 +39,28 @@ static ft_err check_spec(const ft_split_spec *spec) {
     }
     FT_REQUIRE(sum <= 1 + 1e-6, CONFIG, "the fractions of data.split sum to %g; they may sum to 1 at most",
                sum);
+    FT_REQUIRE(spec->folds == 0 || (spec->folds >= 2 && spec->folds <= FT_SPLIT_MAX_FOLDS), CONFIG,
+               "data.split.folds is %d; it is 0 or lies between 2 and %d", spec->folds, FT_SPLIT_MAX_FOLDS);
+    FT_REQUIRE(spec->fold >= 0 && spec->fold < (spec->folds ? spec->folds : 1), CONFIG,
+               "data.split.fold is %d; of %d folds the first is 0", spec->fold, spec->folds);
     return FT_OK;
 }
 
-/* Where the data set puts a sample itself; UNUSED: nowhere, the fractions decide. Official training images
- * may be divided further (into train and val). */
-static int fixed_part(const ft_dataset *ds, int32_t i) {
+/* Where the data set puts a sample itself, or FT_SPLIT_FREE. Official training images may be divided further
+ * (into train and val). */
+static uint8_t fixed_part(const ft_dataset *ds, int32_t i) {
     switch (ft_dataset_fixed(ds, i)) {
     case FT_FIXED_VAL:
         return FT_PART_VAL;
     case FT_FIXED_TEST:
         return FT_PART_TEST;
     default:
-        return UNUSED;
+        return FT_SPLIT_FREE;
     }
 }
 
-/* The fractions of the samples that no part owns; share (SHARES). */
-static void free_shares(const ft_split_spec *spec, const int32_t n_fixed[FT_PARTS], double share[SHARES]) {
+/* The fractions of the samples that no part owns; share (FT_PARTS + 1), the last is for those not used. */
+static void free_shares(const ft_split_spec *spec, const int32_t n_fixed[FT_PARTS], double *share) {
     double taken = 0, sum = 0;
     for (int p = 0; p < FT_PARTS; p++)
         if (n_fixed[p]) taken += spec->fraction[p];
@@ -62,70 +72,63 @@ static void free_shares(const ft_split_spec *spec, const int32_t n_fixed[FT_PART
         for (int p = 0; p < FT_PARTS; p++) share[p] /= sum;
 }
 
-/* Divides m samples of a class; debt (SHARES) is carried from class to class. */
-static void divide_class(int32_t m, const double share[SHARES], double debt[SHARES], int32_t seats[SHARES]) {
-    int32_t left = m;
-    double rest[SHARES];
-    for (int p = 0; p < SHARES; p++) {
-        double exact = m * share[p];
-        seats[p] = (int32_t)floor(exact + 1e-9); /* 10 * 0.3 must not lose a seat to rounding */
-        rest[p] = fmax(exact - seats[p], 0);
-        left -= seats[p];
+/* Bins are the parts and what is not used; or the folds, test, and what is not used. */
+static ft_split_bins make_bins(const ft_split_spec *spec, const double *share) {
+    ft_split_bins bins = {.full = -1};
+    if (spec->folds == 0) {
+        bins.n = FT_PARTS + 1;
+        memcpy(bins.share, share, (size_t)bins.n * sizeof *share);
+        bins.full = FT_PART_TRAIN;
+        return bins;
     }
-    bool served[SHARES] = {0};
-    for (; left > 0; left--) {
-        int best = -1;
-        for (int p = 0; p < SHARES; p++) {
-            if (served[p] || rest[p] <= 1e-9) continue;
-            if (best < 0 || rest[p] + debt[p] > rest[best] + debt[best] + 1e-9) best = p;
-        }
-        if (best < 0) best = FT_PART_TRAIN;
-        served[best] = true;
-        seats[best]++;
-    }
-    if (share[FT_PART_TRAIN] > 0 && seats[FT_PART_TRAIN] == 0) {
-        int most = FT_PART_VAL;
-        for (int p = FT_PART_VAL; p < SHARES; p++)
-            if (seats[p] > seats[most]) most = p;
-        seats[most]--;
-        seats[FT_PART_TRAIN]++;
-    }
-    for (int p = 0; p < SHARES; p++) debt[p] += m * share[p] - seats[p];
+    for (; bins.n < spec->folds; bins.n++)
+        bins.share[bins.n] = (share[FT_PART_TRAIN] + share[FT_PART_VAL]) / spec->folds;
+    bins.share[bins.n++] = share[FT_PART_TEST];
+    bins.share[bins.n++] = share[UNUSED];
+    return bins;
 }
 
-/* The free samples grouped by class: those of class k at order[start[k]] .. order[start[k+1] - 1]. */
-static void group_by_class(const ft_dataset *ds, int32_t *start, int32_t *order) {
-    memset(start, 0, ((size_t)ds->n_classes + 1) * sizeof *start);
-    for (int32_t i = 0; i < ds->n; i++)
-        if (fixed_part(ds, i) == UNUSED) start[ft_dataset_label(ds, i) + 1]++;
-    for (int32_t k = 0; k < ds->n_classes; k++) start[k + 1] += start[k];
-    for (int32_t i = 0; i < ds->n; i++)
-        if (fixed_part(ds, i) == UNUSED) order[start[ft_dataset_label(ds, i)]++] = i;
-    for (int32_t k = ds->n_classes; k > 0; k--) start[k] = start[k - 1];
-    start[0] = 0;
+static uint8_t part_of_bin(const ft_split_spec *spec, uint8_t bin) {
+    if (spec->folds == 0) return bin;
+    if (bin < spec->folds) return bin == spec->fold ? FT_PART_VAL : FT_PART_TRAIN;
+    return bin == spec->folds ? FT_PART_TEST : UNUSED;
 }
 
-/* Writes the part of every sample to part (ds->n). */
-static void assign(const ft_dataset *ds, const double share[SHARES], uint64_t seed, const int32_t *start,
-                   int32_t *order, uint8_t *part) {
-    double debt[SHARES] = {0};
-    seed = ft_rng_derive_name(seed, "split");
-    for (int32_t k = 0; k < ds->n_classes; k++) {
-        int32_t m = start[k + 1] - start[k], *member = order + start[k], seats[SHARES];
-        if (m == 0) continue;
-        ft_rng rng = ft_rng_stream(seed, (uint64_t)k);
-        ft_rng_shuffle(&rng, member, m);
-        divide_class(m, share, debt, seats);
-        for (int p = 0; p < SHARES; p++)
-            for (int32_t i = 0; i < seats[p]; i++) part[*member++] = (uint8_t)p;
+/* Writes the part of every sample, or UNUSED, to part (ds->n). */
+static ft_err assign(const ft_dataset *ds, const ft_split_spec *spec, uint8_t *part) {
+    int32_t n_fixed[FT_PARTS] = {0};
+    for (int32_t i = 0; i < ds->n; i++) {
+        part[i] = fixed_part(ds, i);
+        if (part[i] != FT_SPLIT_FREE) n_fixed[part[i]]++;
     }
+    uint8_t *bin = malloc((size_t)ds->n + 1);
+    FT_REQUIRE(bin, MEMORY, "no memory for a split of %d images", ds->n);
+    memcpy(bin, part, (size_t)ds->n);
+    double share[FT_PARTS + 1];
+    free_shares(spec, n_fixed, share);
+    ft_split_bins bins = make_bins(spec, share);
+    ft_err e = FT_OK;
+    if (spec->by == FT_SPLIT_STRATIFIED)
+        e = ft_split_stratified(ds, &bins, spec->seed, bin);
+    else if (spec->by == FT_SPLIT_GROUP)
+        e = ft_split_grouped(ds, &bins, spec->seed, bin);
+    else if (spec->by == FT_SPLIT_HASH)
+        e = ft_split_hashed(ds, &bins, spec->seed, bin);
+    else
+        e = ft_split_listed(ds, spec->list, part);
+    for (int32_t i = 0; i < ds->n && e == FT_OK; i++) {
+        if (part[i] != FT_SPLIT_FREE) continue;
+        part[i] = bin[i] == FT_SPLIT_FREE ? UNUSED : part_of_bin(spec, bin[i]);
+    }
+    free(bin);
+    return e;
 }
 
 static ft_err collect(const ft_dataset *ds, const ft_split_spec *spec, const uint8_t *part, ft_split *split) {
-    int32_t n[SHARES] = {0};
+    int32_t n[FT_PARTS + 1] = {0};
     for (int32_t i = 0; i < ds->n; i++) n[part[i]]++;
     for (int p = 0; p < FT_PARTS; p++) {
-        FT_REQUIRE(n[p] > 0 || !(spec->fraction[p] > 0), DATA,
+        FT_REQUIRE(n[p] > 0 || !(spec->fraction[p] > 0) || spec->by == FT_SPLIT_LIST, DATA,
                    "the %s part gets no image: %d images in %d classes are too few for data.split.%s = %g",
                    part_names[p], ds->n, ds->n_classes, part_names[p], spec->fraction[p]);
         split->index[p] = malloc((size_t)(n[p] ? n[p] : 1) * sizeof(int32_t));
@@ -139,26 +142,10 @@ static ft_err collect(const ft_dataset *ds, const ft_split_spec *spec, const uin
 ft_err ft_split_make(const ft_dataset *ds, const ft_split_spec *spec, ft_split *split) {
     *split = (ft_split){0};
     FT_TRY(check_spec(spec));
-    int32_t n_fixed[FT_PARTS] = {0};
-    for (int32_t i = 0; i < ds->n; i++) {
-        int p = fixed_part(ds, i);
-        if (p != UNUSED) n_fixed[p]++;
-    }
-    double share[SHARES];
-    free_shares(spec, n_fixed, share);
-    int32_t *start = malloc(((size_t)ds->n_classes + 1) * sizeof *start);
-    int32_t *order = malloc(((size_t)ds->n + 1) * sizeof *order);
     uint8_t *part = malloc((size_t)ds->n + 1);
-    ft_err e =
-        start && order && part ? FT_OK : ft_err_set(FT_E_MEMORY, "no memory for a split of %d images", ds->n);
-    if (e == FT_OK) {
-        for (int32_t i = 0; i < ds->n; i++) part[i] = (uint8_t)fixed_part(ds, i);
-        group_by_class(ds, start, order);
-        assign(ds, share, spec->seed, start, order, part);
-        e = collect(ds, spec, part, split);
-    }
-    free(start);
-    free(order);
+    FT_REQUIRE(part, MEMORY, "no memory for a split of %d images", ds->n);
+    ft_err e = assign(ds, spec, part);
+    if (e == FT_OK) e = collect(ds, spec, part, split);
     free(part);
     if (e != FT_OK) ft_split_free(split);
     return e;

@@ -1,15 +1,15 @@
 /* metrics.json. */
 #include "eval/metrics_json.h"
 
-#include "eval/escape.h"
 #include "tensor/atomic_file.h"
+#include "tensor/escape.h"
 
 #include <math.h>
 
-static void headline(FILE *f, const ft_metrics *m, const char *split, double loss) {
+static void headline(FILE *f, const ft_metrics *m, const char *split, double loss, int64_t n_bad) {
     fputs("{\n  \"split\": ", f);
     ft_json_string(f, split);
-    fprintf(f, ",\n  \"n\": %lld,\n  \"loss\": ", (long long)m->n);
+    fprintf(f, ",\n  \"n\": %lld,\n  \"n_bad\": %lld,\n  \"loss\": ", (long long)m->n, (long long)n_bad);
     ft_json_number(f, loss);
     for (int i = 0; i < FT_N_METRICS; i++) {
         if (!ft_metric_applies(m, i)) continue;
@@ -72,10 +72,10 @@ static void undefined(FILE *f, const ft_metrics *m, double loss) {
 }
 
 ft_err ft_metrics_json_write(const char *path, const ft_metrics *m, const char *const *names,
-                             const char *split, double loss) {
+                             const char *split, double loss, int64_t n_bad) {
     ft_atomic_file a;
     FT_TRY(ft_atomic_open(&a, path));
-    headline(a.stream, m, split, loss);
+    headline(a.stream, m, split, loss, n_bad);
     confusion(a.stream, m);
     per_class(a.stream, m, names);
     undefined(a.stream, m, loss);

@@ -1,9 +1,9 @@
 /* predictions.csv. */
 #include "eval/predictions.h"
 
-#include "eval/escape.h"
 #include "eval/metrics.h"
 #include "tensor/atomic_file.h"
+#include "tensor/escape.h"
 
 ft_err ft_predictions_write(const char *path, int64_t n, int32_t k, const char *const *paths,
                             const int32_t *label, const float *prob, const char *const *names) {

@@ -1,10 +1,10 @@
 /* report.html: the frame, the headline numbers, the training curves and what was run. */
 #include "eval/report.h"
 
-#include "eval/escape.h"
 #include "eval/report_parts.h"
 #include "eval/svg.h"
 #include "tensor/atomic_file.h"
+#include "tensor/escape.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -197,6 +197,7 @@ static ft_err body(FILE *f, const ft_report *r) {
     FT_TRY(ft_report_confusion(f, r));
     FT_TRY(ft_report_roc(f, r));
     ft_report_mistakes(f, r);
+    ft_report_bad_images(f, r);
     ft_report_run(f, r);
     fputs("</main>\n</body>\n</html>\n", f);
     return FT_OK;

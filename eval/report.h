@@ -6,6 +6,11 @@
 #include "eval/history.h"
 #include "eval/metrics.h"
 
+/* An image that could not be used, and why. */
+typedef struct ft_report_bad {
+    const char *path, *reason;
+} ft_report_bad;
+
 /* All that the page shows. Everything is borrowed; text is UTF-8 and escaped by the writer. A text that is
  * NULL is left out. */
 typedef struct ft_report {
@@ -22,6 +27,9 @@ typedef struct ft_report {
 
     const ft_history_row *history; /* (n_history); none: no training curves */
     int64_t n_history;
+
+    const ft_report_bad *bad; /* (n_bad): images left out */
+    int32_t n_bad;
 
     const char *model;       /* architecture or model file */
     const char *version;     /* of Facet */

@@ -1,9 +1,9 @@
 /* report.html: ROC curves. Each class against the rest up to 10 classes, else the mean curve with the best
  * and the worst. */
-#include "eval/escape.h"
 #include "eval/ranking.h"
 #include "eval/report_parts.h"
 #include "eval/svg.h"
+#include "tensor/escape.h"
 
 #include <math.h>
 #include <stdlib.h>

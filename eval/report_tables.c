@@ -1,12 +1,12 @@
 /* report.html: the class table, the confusion matrix and the most confident mistakes. */
-#include "eval/escape.h"
 #include "eval/report_parts.h"
 #include "eval/svg.h"
+#include "tensor/escape.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { CLASS_ORDER_UP_TO = 20, N_PAIRS = 12, N_MISTAKES = 25 };
+enum { CLASS_ORDER_UP_TO = 20, N_PAIRS = 12, N_MISTAKES = 25, N_BAD = 100 };
 
 static void class_row(FILE *f, const ft_report *r, int32_t c) {
     const ft_class_metrics *q = &r->metrics->per_class[c];
@@ -143,4 +143,24 @@ void ft_report_mistakes(FILE *f, const ft_report *r) {
     fputs("<ol class=\"mistakes\">\n", f);
     for (int i = 0; i < n; i++) mistake(f, r, top[i].at, top[i].weight);
     fputs("</ol>\n</section>\n", f);
+}
+
+void ft_report_bad_images(FILE *f, const ft_report *r) {
+    if (r->n_bad == 0) return;
+    int32_t n = r->n_bad < N_BAD ? r->n_bad : N_BAD;
+    ft_report_section(f, "bad", "Images left out");
+    fprintf(f, "<p class=\"note\">%d %s could not be used, in all parts of the data", r->n_bad,
+            r->n_bad == 1 ? "image" : "images");
+    fputs(n < r->n_bad ? "; quarantine.csv names them all.</p>\n" : ".</p>\n", f);
+    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Images left out\"><table>\n"
+          "<thead><tr><th scope=\"col\">File</th><th scope=\"col\">Reason</th></tr></thead>\n<tbody>\n",
+          f);
+    for (int32_t i = 0; i < n; i++) {
+        fputs("<tr><td class=\"text\">", f);
+        ft_html_text(f, r->bad[i].path);
+        fputs("</td><td class=\"text\">", f);
+        ft_html_text(f, r->bad[i].reason);
+        fputs("</td></tr>\n", f);
+    }
+    fputs("</tbody></table></div>\n</section>\n", f);
 }

@@ -1,6 +1,6 @@
 /* Line charts. The y label stands above its axis, where it needs no rotation and no width. */
-#include "eval/escape.h"
 #include "eval/svg.h"
+#include "tensor/escape.h"
 
 #include <math.h>
 

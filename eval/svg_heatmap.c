@@ -1,7 +1,7 @@
 /* Confusion heat maps. Right answers (the diagonal) have one hue and mistakes another, both stronger with
  * their share of the row; cells of one strength are one path, so that a hundred classes stay a small file. */
-#include "eval/escape.h"
 #include "eval/svg.h"
+#include "tensor/escape.h"
 
 #include <math.h>
 #include <stdlib.h>

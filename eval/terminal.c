@@ -1,7 +1,7 @@
 /* Terminal summary. */
 #include "eval/terminal.h"
 
-#include "eval/escape.h"
+#include "tensor/escape.h"
 
 #include <math.h>
 #include <stdlib.h>

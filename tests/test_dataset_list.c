@@ -209,7 +209,7 @@ static const struct {
      {.label = "who", .split = "age", .folder = "images"},
      FT_E_DATA,
      "list.csv:2: '10' in the column of parts"},
-    {NULL, {.label = "who"}, FT_E_DATA, "list.csv:2: ./a.pgm: No such file"},
+    {NULL, {.label = "who"}, FT_E_DATA, "none of its images is there, 'a.pgm' of ."},
     {NULL,
      {.label = "who", .folder = "images", .where = one_where[0], .n_where = 1},
      FT_E_DATA,

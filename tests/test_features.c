@@ -467,7 +467,7 @@ START_TEST(bad_images_and_weights_are_named) {
     open_world(&w);
     ck_assert_int_eq(unlink("images/a/07.pgm"), 0);
     w.f = (ft_features *)&w;
-    ck_assert_int_eq(ft_features_open(w.m, w.cut, w.ds, w.index, PART, &w.o, &w.f), FT_E_IO);
+    ck_assert_int_eq(ft_features_open(w.m, w.cut, w.ds, w.index, PART, &w.o, &w.f), FT_E_DATA);
     ck_assert_ptr_null(w.f);
     ck_assert_msg(strstr(ft_err_message(), "07.pgm"), "%s", ft_err_message());
     write_image(7, 7);

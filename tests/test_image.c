@@ -3,6 +3,7 @@
 #include "data/image.h"
 #include "data/preprocess.h"
 #include "data/resize.h"
+#include "tests/image_testing.h"
 
 #include <check.h>
 #include <math.h>
@@ -11,73 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <jpeglib.h>
-#include <spng.h>
 #include <zlib.h>
 
 static const ft_image_want rgb = {.c = 3}, grey = {.c = 1};
 
-typedef struct bytes {
-    uint8_t *p;
-    size_t n;
-} bytes;
-
 static uint32_t next_random(uint32_t *s) {
     return *s = 1664525u * *s + 1013904223u;
-}
-
-/* ---- writers ---- */
-
-static bytes write_jpeg(const uint8_t *p, int w, int h, int c, int quality, int orientation) {
-    struct jpeg_compress_struct j;
-    struct jpeg_error_mgr err;
-    unsigned char *out = NULL;
-    unsigned long n = 0;
-    j.err = jpeg_std_error(&err);
-    jpeg_create_compress(&j);
-    jpeg_mem_dest(&j, &out, &n);
-    j.image_width = (JDIMENSION)w;
-    j.image_height = (JDIMENSION)h;
-    j.input_components = c;
-    j.in_color_space = c == 1 ? JCS_GRAYSCALE : c == 3 ? JCS_RGB : JCS_CMYK;
-    jpeg_set_defaults(&j);
-    jpeg_set_quality(&j, quality, TRUE);
-    j.comp_info[0].h_samp_factor = j.comp_info[0].v_samp_factor = 1; /* colours at full size */
-    jpeg_start_compress(&j, TRUE);
-    if (orientation) {
-        uint8_t exif[] = {'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1,
-                          1,   18,  0,   3,   0, 0, 0,   1,   0, 0,  0, 0, 0, 0, 0, 0};
-        exif[25] = (uint8_t)orientation;
-        jpeg_write_marker(&j, JPEG_APP0 + 1, exif, sizeof exif);
-    }
-    while (j.next_scanline < j.image_height) {
-        JSAMPROW row = (JSAMPROW)(uintptr_t)(p + j.next_scanline * (size_t)(w * c));
-        jpeg_write_scanlines(&j, &row, 1);
-    }
-    jpeg_finish_compress(&j);
-    jpeg_destroy_compress(&j);
-    return (bytes){out, n};
-}
-
-/* fmt SPNG_FMT_RAW: big-endian samples. */
-static bytes write_png(const void *p, size_t n, uint32_t w, uint32_t h, int type, int depth, bool interlaced,
-                       struct spng_plte *palette) {
-    spng_ctx *ctx = spng_ctx_new(SPNG_CTX_ENCODER);
-    struct spng_ihdr head = {.width = w,
-                             .height = h,
-                             .bit_depth = (uint8_t)depth,
-                             .color_type = (uint8_t)type,
-                             .interlace_method = interlaced};
-    spng_set_option(ctx, SPNG_ENCODE_TO_BUFFER, 1);
-    ck_assert_int_eq(spng_set_ihdr(ctx, &head), 0);
-    if (palette) ck_assert_int_eq(spng_set_plte(ctx, palette), 0);
-    ck_assert_int_eq(spng_encode_image(ctx, p, n, SPNG_FMT_RAW, SPNG_ENCODE_FINALIZE), 0);
-    int err = 0;
-    bytes out;
-    out.p = spng_get_png_buffer(ctx, &out.n, &err);
-    ck_assert_int_eq(err, 0);
-    spng_ctx_free(ctx);
-    return out;
 }
 
 static ft_image decode_ok(const void *p, size_t n, ft_image_want want) {
@@ -97,7 +37,7 @@ static void decode_fails(const void *p, size_t n, const char *words) {
 }
 
 /* Every cut of a file (but for the last unread bytes) fails, and random damage never does worse than fail. */
-static void survives_damage(bytes file, size_t unread) {
+static void survives_damage(file_bytes file, size_t unread) {
     ft_image im;
     for (size_t n = 0; n < file.n - unread; n++) {
         uint8_t *cut = malloc(n + 1); /* of its own, so that a sanitizer sees a read behind the end */
@@ -138,7 +78,7 @@ static void near(const uint8_t *a, const uint8_t *b, size_t n, int tolerance) {
 START_TEST(jpeg_colours) {
     static uint8_t p[BW * B * BH * B * 3];
     paint_blocks(p, 3);
-    bytes f = write_jpeg(p, BW * B, BH * B, 3, 100, 0);
+    file_bytes f = write_jpeg(p, BW * B, BH * B, 3, 100, 0);
     ft_image im = decode_ok(f.p, f.n, rgb);
     ck_assert(im.w == BW * B && im.h == BH * B && im.c == 3);
     near(im.p, p, sizeof p, 3);
@@ -157,7 +97,7 @@ END_TEST
 START_TEST(jpeg_grey_file) {
     static uint8_t p[BW * B * BH * B];
     paint_blocks(p, 1);
-    bytes f = write_jpeg(p, BW * B, BH * B, 1, 100, 0);
+    file_bytes f = write_jpeg(p, BW * B, BH * B, 1, 100, 0);
     ft_image g = decode_ok(f.p, f.n, grey), im = decode_ok(f.p, f.n, rgb);
     near(g.p, p, sizeof p, 1);
     for (size_t i = 0; i < sizeof p; i++)
@@ -172,7 +112,7 @@ START_TEST(jpeg_cmyk) {
     static uint8_t p[B * B * 4];
     const uint8_t ink[4] = {200, 100, 50, 180}; /* inverted: 255 is no ink */
     for (size_t i = 0; i < sizeof p; i++) p[i] = ink[i % 4];
-    bytes f = write_jpeg(p, B, B, 4, 100, 0);
+    file_bytes f = write_jpeg(p, B, B, 4, 100, 0);
     ft_image im = decode_ok(f.p, f.n, rgb), g = decode_ok(f.p, f.n, grey);
     for (int k = 0; k < 3; k++) ck_assert_int_le(abs(im.p[k] - ink[k] * ink[3] / 255), 3);
     double luma = 0.299 * im.p[0] + 0.587 * im.p[1] + 0.114 * im.p[2];
@@ -189,7 +129,7 @@ START_TEST(jpeg_orientation) {
     static uint8_t p[BW * B * BH * B];
     paint_blocks(p, 1);
     for (int o = 1; o <= 8; o++) {
-        bytes f = write_jpeg(p, BW * B, BH * B, 1, 100, o);
+        file_bytes f = write_jpeg(p, BW * B, BH * B, 1, 100, o);
         ft_image im = decode_ok(f.p, f.n, grey);
         bool turned = row0[o] == 'l' || row0[o] == 'r';
         ck_assert_int_eq(im.w, B * (turned ? BH : BW));
@@ -211,7 +151,7 @@ START_TEST(jpeg_scaled) {
     int w = 640, h = 480;
     uint8_t *p = malloc((size_t)(w * h));
     for (int i = 0; i < w * h; i++) p[i] = (uint8_t)(i % w * 255 / w);
-    bytes f = write_jpeg(p, w, h, 1, 95, 0);
+    file_bytes f = write_jpeg(p, w, h, 1, 95, 0);
     static const int want[][2] = {{0, 480},   {480, 480}, {300, 480}, {240, 240},
                                   {100, 120}, {60, 60},   {1, 60}};
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
@@ -231,7 +171,7 @@ START_TEST(jpeg_damage) {
     paint_blocks(p, 3);
     for (size_t i = 0; i < sizeof p; i++)
         p[i] = (uint8_t)(p[i] + i % 7); /* some detail, so that there is data */
-    bytes f = write_jpeg(p, BW * B, BH * B, 3, 90, 0);
+    file_bytes f = write_jpeg(p, BW * B, BH * B, 3, 90, 0);
     decode_fails(f.p, f.n / 2, "JPEG");
     decode_fails(f.p, f.n - 2, "JPEG");
     uint8_t *q = malloc(f.n);
@@ -279,8 +219,8 @@ START_TEST(png_kinds) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool indexed = cases[i].type == SPNG_COLOR_TYPE_INDEXED;
-        bytes f = write_png(cases[i].p, cases[i].n, cases[i].w, cases[i].h, cases[i].type, cases[i].depth,
-                            false, indexed ? &palette : NULL);
+        file_bytes f = write_png(cases[i].p, cases[i].n, cases[i].w, cases[i].h, cases[i].type,
+                                 cases[i].depth, false, indexed ? &palette : NULL);
         ft_image im = decode_ok(f.p, f.n, rgb), g = decode_ok(f.p, f.n, grey);
         int n = im.w * im.h;
         ck_assert(im.w == (int)cases[i].w && im.h == (int)cases[i].h && im.c == 3 && g.c == 1);
@@ -299,7 +239,7 @@ END_TEST
 START_TEST(png_interlaced) {
     uint8_t p[13 * 9 * 3];
     for (size_t i = 0; i < sizeof p; i++) p[i] = (uint8_t)(i * 37);
-    bytes f = write_png(p, sizeof p, 13, 9, SPNG_COLOR_TYPE_TRUECOLOR, 8, true, NULL);
+    file_bytes f = write_png(p, sizeof p, 13, 9, SPNG_COLOR_TYPE_TRUECOLOR, 8, true, NULL);
     ft_image im = decode_ok(f.p, f.n, rgb);
     ck_assert_mem_eq(im.p, p, sizeof p);
     ft_image_free(&im);
@@ -314,7 +254,7 @@ static void store_word(uint8_t *p, uint32_t v) {
 START_TEST(png_damage) {
     uint8_t p[12 * 8 * 3];
     for (size_t i = 0; i < sizeof p; i++) p[i] = (uint8_t)(i * i);
-    bytes f = write_png(p, sizeof p, 12, 8, SPNG_COLOR_TYPE_TRUECOLOR, 8, false, NULL);
+    file_bytes f = write_png(p, sizeof p, 12, 8, SPNG_COLOR_TYPE_TRUECOLOR, 8, false, NULL);
     decode_fails(f.p, f.n / 2, "PNG");
     survives_damage(f, 4); /* the end mark's checksum */
     f.p[f.n / 2] ^= 0x10;
@@ -365,7 +305,7 @@ START_TEST(pnm_damage) {
     decode_fails(LITERAL("P2 1 1 99999999999"), "too large");
     char file[64];
     int n = snprintf(file, sizeof file, "P6\n3 2\n255\nabcdefghijklmnopqr");
-    survives_damage((bytes){(uint8_t *)file, (size_t)n}, 0);
+    survives_damage((file_bytes){(uint8_t *)file, (size_t)n}, 0);
 }
 END_TEST
 

@@ -244,7 +244,7 @@ START_TEST(json_reads_back) {
     const int32_t label[] = {0, 1, 0};
     ft_metrics m;
     ck_assert_int_eq(ft_metrics_compute(&m, 3, 3, p, label), FT_OK);
-    ck_assert_int_eq(ft_metrics_json_write(in_folder("metrics.json"), &m, odd_names, "test", NAN), FT_OK);
+    ck_assert_int_eq(ft_metrics_json_write(in_folder("metrics.json"), &m, odd_names, "test", NAN, 0), FT_OK);
 
     json_error_t error;
     json_t *root = json_load_file(in_folder("metrics.json"), JSON_REJECT_DUPLICATES, &error);
@@ -291,12 +291,13 @@ START_TEST(json_two_classes) {
     const char *const names[] = {"no", "yes"};
     ft_metrics m;
     ck_assert_int_eq(ft_metrics_compute(&m, 3, 2, p, label), FT_OK);
-    ck_assert_int_eq(ft_metrics_json_write(in_folder("two.json"), &m, names, "val", 0.5), FT_OK);
+    ck_assert_int_eq(ft_metrics_json_write(in_folder("two.json"), &m, names, "val", 0.5, 2), FT_OK);
     json_t *root = json_load_file(in_folder("two.json"), JSON_REJECT_DUPLICATES, NULL);
     assert_json_number(root, "precision", 0.5);
     assert_json_number(root, "recall", 1);
     assert_json_number(root, "roc_auc", 0.5);
     assert_json_number(root, "loss", 0.5);
+    assert_json_number(root, "n_bad", 2);
     ck_assert_uint_eq(json_object_size(json_object_get(root, "undefined")), 0);
     json_decref(root);
     ft_metrics_free(&m);

@@ -1,11 +1,11 @@
 /* The files an evaluation leaves besides metrics.json: report.html, history.csv, TensorBoard events; and how
  * files are replaced. */
-#include "eval/escape.h"
 #include "eval/history.h"
 #include "eval/report.h"
 #include "eval/svg.h"
 #include "eval/tfevents.h"
 #include "tensor/atomic_file.h"
+#include "tensor/escape.h"
 
 #include <check.h>
 #include <ctype.h>

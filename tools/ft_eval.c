@@ -83,12 +83,15 @@ static ft_err report(const eval_options *o, const ft_evaluation *ev, const ft_ev
     FT_TRY(ft_folder_make(to));
     FT_TRY(ft_results_write(to, &r));
     FT_TRY(ft_metrics_print(stdout, &ev->metrics, (const char *const *)e->model->class_names, split, NAN));
+    if (e->n > ev->n)
+        fprintf(stderr, "left out %lld bad images; %s/quarantine.csv names them\n", (long long)(e->n - ev->n),
+                to);
     fprintf(stderr, "written  %s/metrics.json, predictions.csv, report.html\n", to);
     return FT_OK;
 }
 
 static ft_err run(const eval_options *o, const ft_config *config, ft_model *m, const ft_dataset *ds,
-                  selection *s) {
+                  ft_quarantine *quarantine, selection *s) {
     FT_TRY(same_classes(m, ds));
     FT_TRY(select_samples(m, ds, config, o->split, s));
     int32_t batch = o->batch                   ? o->batch
@@ -99,7 +102,8 @@ static ft_err run(const eval_options *o, const ft_config *config, ft_model *m, c
     FT_TRY(ft_evaluator_init(&e, m, ds, s->index, s->n,
                              &(ft_evaluator_options){.batch = batch,
                                                      .workers = o->workers,
-                                                     .direct = config->kernels == FT_CONFIG_KERNELS_DIRECT}));
+                                                     .direct = config->kernels == FT_CONFIG_KERNELS_DIRECT,
+                                                     .quarantine = quarantine}));
     ft_progress_bar bar;
     ft_progress_bar_start(&bar, stderr, "evaluating", 0);
     ft_err err = ft_evaluator_run(&e, show, &bar, &ev);
@@ -115,13 +119,16 @@ static ft_err run(const eval_options *o, const ft_config *config, ft_model *m, c
 static ft_err evaluate(const eval_options *o) {
     ft_model *m = NULL;
     ft_dataset *ds = NULL;
+    ft_quarantine *quarantine = NULL;
     selection s = {0};
     ft_config config;
     ft_config_defaults(&config);
     ft_err e = ft_checkpoint_read_model(o->model, &m);
     if (e == FT_OK && m->config) e = ft_config_parse(m->config, strlen(m->config), o->model, &config);
     if (e == FT_OK) e = ft_run_open_data(&config, o->data, &ds);
-    if (e == FT_OK) e = run(o, &config, m, ds, &s);
+    if (e == FT_OK) e = ft_run_quarantine(&config, ds, &quarantine);
+    if (e == FT_OK) e = run(o, &config, m, ds, quarantine, &s);
+    ft_quarantine_free(quarantine);
     free(s.all);
     ft_split_free(&s.split);
     ft_dataset_free(ds);

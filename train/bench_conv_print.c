@@ -1,5 +1,5 @@
 /* The speeds of convolutions as a table and as JSON. */
-#include "eval/escape.h"
+#include "tensor/escape.h"
 #include "train/bench_conv.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The results of a benchmark as tables and as JSON. */
-#include "eval/escape.h"
+#include "tensor/escape.h"
 #include "train/bench.h"
 
 void ft_bench_print(FILE *f, const ft_bench *b) {

@@ -368,12 +368,28 @@ ft_err ft_config_set(ft_config *config, const char *assignment) {
     return ft_option_parse(row, equals + 1, strlen(equals + 1), config);
 }
 
-static ft_err check_data(const ft_config *config) {
+static ft_err check_split(const ft_config *config) {
     double sum = config->data.split.train + config->data.split.val + config->data.split.test;
     FT_REQUIRE(
         fabs(sum - 1) <= 1e-6, CONFIG,
         "data.split: train %g + val %g + test %g is %.9g, but the fractions must sum to 1; set all three",
         config->data.split.train, config->data.split.val, config->data.split.test, sum);
+    FT_REQUIRE((config->data.split.by == FT_CONFIG_SPLIT_GROUP) == (*config->data.split.group != 0), CONFIG,
+               "data.split: by: group and group: COLUMN belong together");
+    FT_REQUIRE((config->data.split.by == FT_CONFIG_SPLIT_LIST) == (*config->data.split.list != 0), CONFIG,
+               "data.split: by: list and list: FILE belong together");
+    int32_t folds = config->data.split.folds, fold = config->data.split.fold;
+    FT_REQUIRE(folds != 1, CONFIG,
+               "data.split.folds: one fold leaves nothing to train on; 0 stands for none");
+    FT_REQUIRE(folds == 0 || config->data.split.by != FT_CONFIG_SPLIT_LIST, CONFIG,
+               "data.split.folds: a list says itself what is validation");
+    FT_REQUIRE(fold < (folds ? folds : 1), CONFIG,
+               "data.split.fold is %d; of data.split.folds: %d the first is 0", fold, folds);
+    return FT_OK;
+}
+
+static ft_err check_data(const ft_config *config) {
+    FT_TRY(check_split(config));
     FT_REQUIRE(
         config->data.augment.pad == 0 || config->data.augment.crop == FT_CONFIG_CROP_RANDOM, CONFIG,
         "data.augment.pad: %d pixels of padding serve a random crop only; set data.augment.crop to random",
@@ -391,7 +407,8 @@ static ft_err check_model(const ft_config *config) {
 }
 
 static ft_err check_train(const ft_config *config) {
-    bool validates = config->data.split.val > 0;
+    bool validates = config->data.split.val > 0 || config->data.split.folds > 0 ||
+                     config->data.split.by == FT_CONFIG_SPLIT_LIST;
     FT_REQUIRE(validates || config->train.early_stop.monitor == FT_CONFIG_MONITOR_NONE, CONFIG,
                "train.early_stop.monitor watches the validation split, but data.split.val is 0");
     FT_REQUIRE(validates || config->train.schedule.name != FT_CONFIG_SCHEDULE_PLATEAU, CONFIG,

@@ -34,7 +34,13 @@ enum {
 };
 
 typedef enum { FT_CONFIG_KERNELS_AUTO, FT_CONFIG_KERNELS_DIRECT } ft_config_kernels;
-typedef enum { FT_CONFIG_SPLIT_STRATIFIED } ft_config_split_by;
+typedef enum {
+    FT_CONFIG_SPLIT_STRATIFIED,
+    FT_CONFIG_SPLIT_GROUP,
+    FT_CONFIG_SPLIT_HASH,
+    FT_CONFIG_SPLIT_LIST
+} ft_config_split_by;
+typedef enum { FT_CONFIG_BAD_SKIP, FT_CONFIG_BAD_FAIL } ft_config_bad_images;
 typedef enum {
     FT_CONFIG_NORMALIZE_UNIT,
     FT_CONFIG_NORMALIZE_INCEPTION,
@@ -103,6 +109,8 @@ typedef struct ft_config {
         struct {
             double train, val, test;
             ft_config_split_by by;
+            char group[FT_CONFIG_NAME_BYTES], list[FT_CONFIG_PATH_BYTES];
+            int32_t folds, fold;
         } split;
         struct {
             int32_t size, channels;
@@ -122,6 +130,10 @@ typedef struct ft_config {
             char folder[FT_CONFIG_PATH_BYTES];
             ft_config_list where;
         } list;
+        struct {
+            ft_config_bad_images policy;
+            double max_share;
+        } bad_images;
         double center_crop;
         int32_t workers, cache_mb;
     } data;

@@ -63,7 +63,12 @@
 static const ft_choice kernels[] = {{"auto", FT_CONFIG_KERNELS_AUTO},
                                     {"direct", FT_CONFIG_KERNELS_DIRECT},
                                     {0}};
-static const ft_choice split_by[] = {{"stratified", FT_CONFIG_SPLIT_STRATIFIED}, {0}};
+static const ft_choice split_by[] = {{"stratified", FT_CONFIG_SPLIT_STRATIFIED},
+                                     {"group", FT_CONFIG_SPLIT_GROUP},
+                                     {"hash", FT_CONFIG_SPLIT_HASH},
+                                     {"list", FT_CONFIG_SPLIT_LIST},
+                                     {0}};
+static const ft_choice bad_images[] = {{"skip", FT_CONFIG_BAD_SKIP}, {"fail", FT_CONFIG_BAD_FAIL}, {0}};
 static const ft_choice channels[] = {{"0", 0}, {"1", 1}, {"3", 3}, {0}};
 static const ft_choice normalizations[] = {{"unit", FT_CONFIG_NORMALIZE_UNIT},
                                            {"inception", FT_CONFIG_NORMALIZE_INCEPTION},
@@ -138,7 +143,18 @@ const ft_option ft_options[] = {
     REAL(data.split.train, UP_TO(0, 1), "0.8", "Fraction trained on."),
     REAL(data.split.val, BELOW(0, 1), "0.1", "Fraction watched after every epoch; 0: no validation."),
     REAL(data.split.test, BELOW(0, 1), "0.1", "Fraction kept for the final metrics; 0: none."),
-    CHOICE(data.split.by, split_by, "stratified", "stratified: every class is divided in these proportions."),
+    CHOICE(
+        data.split.by, split_by, "stratified",
+        "stratified: every class in these proportions; group: what belongs together stays together; hash: by "
+        "content, so that images added later move no others; list: as a file says."),
+    STRING(data.split.group, "",
+           "group: the column of a list that says what belongs together, a person's name."),
+    STRING(data.split.list, "",
+           "list: a CSV file with the columns file and part, as ft-data split writes it."),
+    INT(data.split.folds, CLOSED(0, 50), "0",
+        "Cross-validation: what is not test is divided into so many folds; 0: none."),
+    INT(data.split.fold, CLOSED(0, 49), "0",
+        "The fold, from 0, that is validation; the others are training."),
     SECTION(data.image, NULL, "What the network is shown."),
     INT(data.image.size, CLOSED(0, 8192), "0", "Height and width, pixels; 0: the network's own."),
     CHOICE(data.image.channels, channels, "0", "1 grey, 3 RGB; 0: the network's own."),
@@ -175,6 +191,12 @@ const ft_option ft_options[] = {
            "Column that says train, val or test for each image; empty: data.split says."),
     LIST(data.list.where,
          "Conditions on columns that images must meet, such as \"status=ok\" or \"age>=12\"."),
+    SECTION(data.bad_images, "policy", "Images that cannot be read."),
+    CHOICE(
+        data.bad_images.policy, bad_images, "skip",
+        "skip: leave them out and list them, with the reason, in quarantine.csv; fail: stop at the first."),
+    REAL(data.bad_images.max_share, CLOSED(0, 1), "0.05",
+         "skip: stop nevertheless when more than this fraction of all images is bad."),
 
     SECTION(model, NULL, "The network."),
     STRING(model.arch, "inception_v3", "The network's name: inception_v3, inception_mini, lenet, ..."),

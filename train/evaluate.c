@@ -6,8 +6,13 @@
 
 ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds, const int32_t *index,
                          int32_t n, const ft_evaluator_options *o) {
-    *e = (ft_evaluator){
-        .model = model, .ds = ds, .index = index, .n = n, .features = o->features, .cut = o->cut};
+    *e = (ft_evaluator){.model = model,
+                        .ds = ds,
+                        .index = index,
+                        .n = n,
+                        .features = o->features,
+                        .cut = o->cut,
+                        .quarantine = o->quarantine};
     FT_REQUIRE(model->options.classes >= 2, CONFIG, "a model without classes cannot be evaluated");
     ft_plan_spec spec = {.batch = o->batch < n ? o->batch : n,
                          .direct = o->direct,
@@ -19,7 +24,8 @@ ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds,
                                  .numbers_only = o->features != NULL,
                                  .batch = spec.batch,
                                  .workers = o->workers,
-                                 .cache_mb = o->cache_mb};
+                                 .cache_mb = o->cache_mb,
+                                 .quarantine = o->quarantine};
     ft_err err = ft_loader_new(ds, index, n, &loading, &e->loader);
     if (err == FT_OK) err = ft_compile(model->g, &spec, &e->plan);
     if (err != FT_OK) ft_evaluator_free(e);
@@ -40,6 +46,7 @@ static ft_err run_batch(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) 
         float *row = out->prob + (out->n + i) * out->k;
         memcpy(row, p.p + i * p.ld, (size_t)out->k * sizeof *row);
         out->label[out->n + i] = (int32_t)b->labels[i];
+        out->sample[out->n + i] = b->index[i];
         for (int32_t k = 0; k < out->k; k++) {
             if (isfinite(row[k])) continue;
             char name[256];
@@ -57,7 +64,9 @@ static ft_err run_all(ft_evaluator *e, void (*progress)(void *ctx, int64_t done,
                       ft_evaluation *out) {
     out->prob = ft_alloc((size_t)e->n * (size_t)out->k, sizeof *out->prob);
     out->label = ft_alloc((size_t)e->n, sizeof *out->label);
-    FT_REQUIRE(out->prob && out->label, MEMORY, "no memory for the probabilities of %d images", e->n);
+    out->sample = ft_alloc((size_t)e->n, sizeof *out->sample);
+    FT_REQUIRE(out->prob && out->label && out->sample, MEMORY, "no memory for the probabilities of %d images",
+               e->n);
     if (e->features) FT_TRY(ft_features_make(e->features, 0, NULL, NULL));
     FT_TRY(ft_loader_start(e->loader, 0, 0));
     for (;;) {
@@ -67,6 +76,7 @@ static ft_err run_all(ft_evaluator *e, void (*progress)(void *ctx, int64_t done,
         FT_TRY(run_batch(e, &b, out));
         if (progress) progress(ctx, out->n, e->n);
     }
+    FT_REQUIRE(out->n > 0, DATA, "none of the %d images to evaluate can be used", e->n);
     return ft_metrics_compute(&out->metrics, out->n, out->k, out->prob, out->label);
 }
 
@@ -81,6 +91,7 @@ ft_err ft_evaluator_run(ft_evaluator *e, void (*progress)(void *ctx, int64_t don
 void ft_evaluation_free(ft_evaluation *ev) {
     free(ev->prob);
     free(ev->label);
+    free(ev->sample);
     ft_metrics_free(&ev->metrics);
     *ev = (ft_evaluation){0};
 }

@@ -20,6 +20,7 @@ typedef struct ft_evaluator {
     int32_t n;
     ft_features *features; /* borrowed; NULL: images are loaded */
     ft_val cut;
+    ft_quarantine *quarantine; /* borrowed; NULL: bad images are errors */
 } ft_evaluator;
 
 typedef struct ft_evaluation {
@@ -27,6 +28,7 @@ typedef struct ft_evaluation {
     int32_t k;
     float *prob;        /* (n, k) */
     int32_t *label;     /* (n) */
+    int32_t *sample;    /* (n): numbers in the data set; bad images are not among them */
     ft_metrics metrics; /* metrics.log_loss is the validation loss: plain cross-entropy, whatever the training
                            minimises */
 } ft_evaluation;
@@ -37,6 +39,7 @@ typedef struct ft_evaluator_options {
     ft_features
         *features; /* of these samples: the network is run from ft_evaluator.cut on; NULL: from images */
     ft_val cut;    /* what they are features of */
+    ft_quarantine *quarantine; /* where bad images go; NULL: they are errors */
 } ft_evaluator_options;
 
 /* For the n samples of index (kept by the caller). FT_E_DATA, FT_E_CONFIG, FT_E_MEMORY; *e then needs no
@@ -46,8 +49,8 @@ ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds,
 void ft_evaluator_free(ft_evaluator *e);
 
 /* Runs all samples in order with the parameters as they are now; features that are missing are made. progress
- * (may be NULL) is told after every batch. FT_E_DATA (a bad image), FT_E_NUMERIC (a probability that is no
- * number), FT_E_MEMORY; *out then needs no free. */
+ * (may be NULL) is told after every batch. FT_E_DATA (a bad image, or none that is good), FT_E_NUMERIC (a
+ * probability that is no number), FT_E_MEMORY; *out then needs no free. */
 ft_err ft_evaluator_run(ft_evaluator *e, void (*progress)(void *ctx, int64_t done, int64_t n), void *ctx,
                         ft_evaluation *out);
 void ft_evaluation_free(ft_evaluation *ev);

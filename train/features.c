@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,22 +84,28 @@ static ft_err key_of(const ft_features *f, const char *augmentation, uint64_t *k
 
 typedef struct content_job {
     ft_features *f;
-    _Atomic int32_t bad; /* the first position that cannot be read, or n */
+    bool *bad; /* (n): those that cannot be read */
 } content_job;
 
 static void hash_image(void *ctx, int64_t i, int32_t thread) {
     (void)thread;
     content_job *job = ctx;
-    if (ft_dataset_content(job->f->ds, job->f->index[i], &job->f->content[i]) == FT_OK) return;
-    int32_t bad = atomic_load(&job->bad);
-    while ((int32_t)i < bad && !atomic_compare_exchange_weak(&job->bad, &bad, (int32_t)i)) {}
+    job->bad[i] = ft_dataset_content(job->f->ds, job->f->index[i], &job->f->content[i]) != FT_OK;
 }
 
 static ft_err hash_images(ft_features *f) {
-    content_job job = {f, f->n};
+    content_job job = {f, ft_alloc((size_t)f->n, sizeof *job.bad)};
+    FT_REQUIRE(job.bad, MEMORY, "no memory for the features of %d images", f->n);
     ft_par_for(f->n, hash_image, &job);
-    int32_t bad = atomic_load(&job.bad);
-    return bad == f->n ? FT_OK : ft_dataset_content(f->ds, f->index[bad], &f->content[bad]);
+    ft_err e = FT_OK;
+    for (int32_t i = 0; i < f->n && e == FT_OK; i++) {
+        if (!job.bad[i]) continue;
+        e = ft_dataset_content(f->ds, f->index[i], &f->content[i]); /* again, for the message */
+        if (e == FT_E_DATA && f->loading.quarantine)
+            e = ft_quarantine_add(f->loading.quarantine, f->index[i], ft_err_message());
+    }
+    free(job.bad);
+    return e;
 }
 
 static ft_err take_index(ft_features *f, const int32_t *index) {
@@ -203,18 +208,18 @@ static ft_err keep_batch(ft_features *f, int32_t variant, const ft_batch *b, con
 static ft_err run(ft_features *f, ft_plan *plan, ft_loader *loader, int64_t epoch, int64_t n,
                   ft_features_told *told, void *ctx) {
     FT_TRY(ft_loader_start(loader, epoch, 0));
-    for (int64_t done = 0; done < n;) {
+    for (;;) {
         ft_batch b;
         FT_TRY(ft_loader_next(loader, &b));
+        if (b.n == 0) return FT_OK;
         ft_view x = ft_plan_value(plan, f->model->input, b.n), made = ft_plan_value(plan, f->cut, b.n);
         memcpy(x.p, b.x, (size_t)(ft_rows(&x) * x.c) * sizeof *x.p);
         ft_plan_forward(plan, b.n, 0);
         FT_TRY(keep_batch(f, variant_of(f, epoch), &b, &made));
-        done += b.n;
-        if (told && !told(ctx, done, n))
+        int64_t done = (int64_t)b.next * BATCH;
+        if (told && !told(ctx, done < n ? done : n, n))
             FT_FAIL(STOPPED, "stopped while the features were made; those that are made are kept");
     }
-    return FT_OK;
 }
 
 ft_err ft_features_make(ft_features *f, int64_t epoch, ft_features_told *told, void *ctx) {

@@ -240,7 +240,8 @@ static ft_loader_options loading_of(const ft_run *r, const ft_augment *augment) 
                                .shuffle = true,
                                .seed = ft_rng_derive_name(c->seed, "images"),
                                .workers = c->data.workers,
-                               .cache_mb = c->data.cache_mb};
+                               .cache_mb = c->data.cache_mb,
+                               .quarantine = r->quarantine};
 }
 
 static ft_err make_loader(ft_run *r, const ft_augment *augment) {
@@ -280,7 +281,9 @@ static ft_err prepare_validation(ft_run *r) {
     bool cached = ph->cut.id > 0;
     if (cached) FT_TRY(average_is_live(r, &cached));
     if (cached) {
-        ft_loader_options loading = {.image = r->model->image, .workers = c->data.workers};
+        ft_loader_options loading = {.image = r->model->image,
+                                     .workers = c->data.workers,
+                                     .quarantine = r->quarantine};
         FT_TRY(open_features(r, &loading, FT_PART_VAL, &ph->val_features));
     }
     ft_evaluator_options o = {.batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch,
@@ -288,7 +291,8 @@ static ft_err prepare_validation(ft_run *r) {
                               .cache_mb = c->data.cache_mb,
                               .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
                               .features = ph->val_features,
-                              .cut = ph->cut};
+                              .cut = ph->cut,
+                              .quarantine = r->quarantine};
     return ft_evaluator_init(&ph->val, r->model, r->ds, r->split.index[FT_PART_VAL], r->split.n[FT_PART_VAL],
                              &o);
 }

@@ -1,7 +1,7 @@
 #include "train/predict.h"
 
 #include "data/image.h"
-#include "eval/escape.h"
+#include "tensor/escape.h"
 #include "tensor/par.h"
 #include "tensor/plan.h"
 #include "train/config.h"

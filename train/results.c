@@ -39,16 +39,31 @@ ft_err ft_folder_make(const char *path) {
 
 enum { NAME_BYTES = 512 };
 
-/* The names of all samples as one allocation: n pointers, then the texts. NULL when memory is out. */
-static char **sample_names(const ft_evaluator *e) {
-    char **names = malloc((size_t)e->n * (sizeof *names + NAME_BYTES));
+/* The names of the samples evaluated as one allocation: n pointers, then the texts. NULL when memory is out.
+ */
+static char **sample_names(const ft_results *r) {
+    const ft_evaluation *ev = r->evaluation;
+    char **names = malloc((size_t)ev->n * (sizeof *names + NAME_BYTES));
     if (!names) return NULL;
-    char *text = (char *)(names + e->n);
-    for (int32_t i = 0; i < e->n; i++, text += NAME_BYTES) {
+    char *text = (char *)(names + ev->n);
+    for (int64_t i = 0; i < ev->n; i++, text += NAME_BYTES) {
         names[i] = text;
-        ft_dataset_name(e->ds, e->index[i], text, NAME_BYTES);
+        ft_dataset_name(r->of->ds, ev->sample[i], text, NAME_BYTES);
     }
     return names;
+}
+
+/* The images left out, in the same way; none is NULL too. */
+static ft_report_bad *bad_images(const ft_evaluator *e, int32_t *n) {
+    *n = e->quarantine ? ft_quarantine_count(e->quarantine) : 0;
+    ft_report_bad *bad = *n ? malloc((size_t)*n * (sizeof *bad + NAME_BYTES)) : NULL;
+    if (!bad) return NULL;
+    char *text = (char *)(bad + *n);
+    for (int32_t k = 0; k < *n; k++, text += NAME_BYTES) {
+        bad[k].path = text;
+        ft_dataset_name(e->ds, ft_quarantine_sample(e->quarantine, k, &bad[k].reason), text, NAME_BYTES);
+    }
+    return bad;
 }
 
 static ft_err write_report(const char *folder, const ft_results *r, const char *const *paths) {
@@ -62,6 +77,8 @@ static ft_err write_report(const char *folder, const ft_results *r, const char *
     ft_history_row *rows = NULL;
     int64_t n_rows = 0;
     if (r->history_path) FT_TRY(ft_history_read(r->history_path, &rows, &n_rows));
+    int32_t n_bad;
+    ft_report_bad *bad = bad_images(r->of, &n_bad);
     ft_report report = {.title = r->title,
                         .split = r->split,
                         .metrics = &r->evaluation->metrics,
@@ -72,12 +89,16 @@ static ft_err write_report(const char *folder, const ft_results *r, const char *
                         .paths = paths,
                         .history = rows,
                         .n_history = n_rows,
+                        .bad = bad,
+                        .n_bad = bad ? n_bad : 0,
                         .model = m->net->name,
                         .version = FACET_VERSION,
                         .fingerprint = fingerprint,
                         .date = date,
                         .config = m->config};
-    ft_err e = ft_report_write(path, &report);
+    ft_err e = n_bad && !bad ? ft_err_set(FT_E_MEMORY, "no memory for the names of %d bad images", n_bad)
+                             : ft_report_write(path, &report);
+    free(bad);
     free(rows);
     return e;
 }
@@ -87,8 +108,13 @@ ft_err ft_results_write(const char *folder, const ft_results *r) {
     const char *const *names = (const char *const *)r->of->model->class_names;
     char path[FT_CONFIG_PATH_BYTES];
     FT_TRY(ft_folder_file(path, sizeof path, folder, "metrics.json"));
-    FT_TRY(ft_metrics_json_write(path, &ev->metrics, names, r->split, ev->metrics.log_loss));
-    char **paths = sample_names(r->of);
+    FT_TRY(
+        ft_metrics_json_write(path, &ev->metrics, names, r->split, ev->metrics.log_loss, r->of->n - ev->n));
+    if (r->of->quarantine && ft_quarantine_count(r->of->quarantine)) {
+        FT_TRY(ft_folder_file(path, sizeof path, folder, "quarantine.csv"));
+        FT_TRY(ft_quarantine_write(r->of->quarantine, path));
+    }
+    char **paths = sample_names(r);
     FT_REQUIRE(paths, MEMORY, "no memory for the names of %d images", r->of->n);
     ft_err e = ft_folder_file(path, sizeof path, folder, "predictions.csv");
     if (e == FT_OK)

@@ -12,7 +12,8 @@ typedef struct ft_results {
     const char *history_path; /* history.csv for the training curves; NULL or missing: none */
 } ft_results;
 
-/* Writes the three files, each replaced atomically, into the folder, which exists. FT_E_IO, FT_E_MEMORY. */
+/* Writes the three files, and quarantine.csv if there were bad images, each replaced atomically, into the
+ * folder, which exists. FT_E_IO, FT_E_MEMORY. */
 ft_err ft_results_write(const char *folder, const ft_results *r);
 
 /* Makes the folder and those above it. FT_E_IO when that fails or something else has its name. */

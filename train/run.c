@@ -13,7 +13,11 @@ static uint64_t seed_of(const ft_config *c, const char *purpose) {
 
 ft_err ft_run_split(const ft_config *c, const ft_dataset *ds, ft_split *split) {
     ft_split_spec spec = {.fraction = {c->data.split.train, c->data.split.val, c->data.split.test},
+                          .list = c->data.split.list,
+                          .folds = c->data.split.folds,
+                          .fold = c->data.split.fold,
                           .seed = seed_of(c, "split")};
+    FT_TRY(ft_split_by_parse(ft_config_choice(c, "data.split.by"), &spec.by));
     return ft_split_make(ds, &spec, split);
 }
 
@@ -24,9 +28,16 @@ ft_err ft_run_open_data(const ft_config *c, const char *path, ft_dataset **ds) {
                             .file = c->data.list.file,
                             .folder = c->data.list.folder,
                             .split = c->data.list.split,
+                            .group = c->data.split.group,
                             .where = where.at,
                             .n_where = where.n};
     return ft_dataset_open(path, &o, ds);
+}
+
+ft_err ft_run_quarantine(const ft_config *c, const ft_dataset *ds, ft_quarantine **quarantine) {
+    *quarantine = NULL;
+    if (c->data.bad_images.policy == FT_CONFIG_BAD_FAIL) return FT_OK;
+    return ft_quarantine_new(ds, c->data.bad_images.max_share, quarantine);
 }
 
 static ft_err open_data(ft_run *r) {
@@ -34,6 +45,7 @@ static ft_err open_data(ft_run *r) {
     FT_TRY(ft_run_open_data(c, c->data.path, &r->ds));
     FT_REQUIRE(r->ds->n_classes >= 2, DATA, "%s: has %d class; a classifier needs at least 2", c->data.path,
                r->ds->n_classes);
+    FT_TRY(ft_run_quarantine(c, r->ds, &r->quarantine));
     FT_TRY(ft_run_split(c, r->ds, &r->split));
     FT_REQUIRE(r->split.n[FT_PART_TRAIN] > 0, DATA, "%s: no image is left to train on", c->data.path);
     return FT_OK;
@@ -151,6 +163,7 @@ void ft_run_free(ft_run *r) {
     ft_model_free(r->model);
     free(r->weights_report);
     ft_split_free(&r->split);
+    ft_quarantine_free(r->quarantine);
     ft_dataset_free(r->ds);
     *r = (ft_run){0};
 }

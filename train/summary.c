@@ -1,6 +1,6 @@
 #include "train/summary.h"
 
-#include "eval/escape.h"
+#include "tensor/escape.h"
 #include "tensor/plan.h"
 #include "train/blank_model.h"
 

@@ -14,12 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MOST_TOLD = 10 /* bad images named in the log at a time */ };
+
 /* A run under way. */
 typedef struct trainer {
     ft_run *r;
     const ft_train_options *o;
     char last[FT_CONFIG_PATH_BYTES], best[FT_CONFIG_PATH_BYTES], history[FT_CONFIG_PATH_BYTES],
-        config[FT_CONFIG_PATH_BYTES];
+        config[FT_CONFIG_PATH_BYTES], quarantine[FT_CONFIG_PATH_BYTES];
+    int32_t n_bad; /* bad images told of */
     ft_tfevents events;
     ft_progress_bar bar;
     ft_profile profile;
@@ -45,9 +48,27 @@ static void charge(trainer *t, ft_profile_part part, double start) {
     t->profile.seconds[part] += ft_clock() - start;
 }
 
+/* Tells of the images set aside since the last time, and lists them in the folder. */
+static ft_err tell_bad_images(trainer *t) {
+    const ft_quarantine *q = t->r->quarantine;
+    int32_t n = q ? ft_quarantine_count(q) : 0, told = 0;
+    if (n == t->n_bad) return FT_OK;
+    ft_progress_bar_clear(&t->bar);
+    for (int32_t k = t->n_bad; k < n && t->o->log && told < MOST_TOLD; k++, told++) {
+        const char *reason;
+        char name[256];
+        ft_dataset_name(t->r->ds, ft_quarantine_sample(q, k, &reason), name, sizeof name);
+        fprintf(t->o->log, "left out %s: %s\n", name, reason);
+    }
+    if (t->o->log) fprintf(t->o->log, "left out %d bad images so far; %s names them\n", n, t->quarantine);
+    t->n_bad = n;
+    return ft_quarantine_write(q, t->quarantine);
+}
+
 static ft_err save(trainer *t) {
     double start = ft_clock();
     seconds_in_epoch(t);
+    FT_TRY(tell_bad_images(t)); /* --resume reads it, too */
     FT_TRY(ft_checkpoint_write(t->last, t->r->model, &t->r->state));
     t->saved_at = ft_clock();
     charge(t, FT_PROFILE_CHECKPOINTS, start);
@@ -102,17 +123,18 @@ static ft_err run_step(trainer *t, bool *done) {
     ft_phase *ph = &r->phase;
     ft_progress *p = &r->state.progress;
     int32_t accumulate = ph->config.train.accumulate, micro = 0;
-    int64_t images = 0;
+    int64_t images = 0, next = p->batch;
     for (; micro < accumulate; micro++) {
         ft_batch b;
         double start = ft_clock();
         FT_TRY(ft_loader_next(ph->loader, &b));
         charge(t, FT_PROFILE_LOADING, start);
+        next = b.next;
         if (b.n == 0) break;
         FT_TRY(run_batch(t, &b, micro));
         images += b.n;
     }
-    *done = micro == 0 || p->batch + micro >= ph->batches;
+    *done = next >= ph->batches;
     if (micro == 0) return FT_OK;
     double lr = learning_rate(r, p->step);
     double scale = accumulate == 1 ? 1 : (double)ph->config.train.batch / (double)images, start = ft_clock();
@@ -120,7 +142,7 @@ static ft_err run_step(trainer *t, bool *done) {
     if (r->state.ema) ft_ema_update(r->state.ema);
     ft_graph_touch(r->model->g);
     charge(t, FT_PROFILE_OPTIMIZER, start);
-    p->batch += micro;
+    p->batch = next;
     p->step++;
     t->profile.steps++;
     return FT_OK;
@@ -129,6 +151,7 @@ static ft_err run_step(trainer *t, bool *done) {
 static void show_progress(trainer *t) {
     const ft_progress *p = &t->r->state.progress;
     char text[128];
+    if (t->seen == 0) return; /* all were bad */
     snprintf(text, sizeof text, "loss %.4f  acc %.4f", p->loss_sum / (double)p->loss_images,
              (double)t->right / (double)t->seen);
     ft_progress_bar_update(&t->bar, p->loss_images, t->r->split.n[FT_PART_TRAIN], text);
@@ -300,6 +323,7 @@ static ft_err end_epoch(trainer *t) {
     ft_run *r = t->r;
     ft_progress *p = &r->state.progress;
     double seconds = seconds_in_epoch(t);
+    FT_REQUIRE(p->loss_images > 0, DATA, "none of the images to train on can be used");
     ft_history_row row = {
         .epoch = p->epoch + 1,
         .lr = learning_rate(r, p->step - 1), /* of the last step, also when it was before a resume */
@@ -369,6 +393,7 @@ static ft_err open_folder(trainer *t) {
     FT_TRY(ft_folder_file(t->best, sizeof t->best, folder, "best.h5"));
     FT_TRY(ft_folder_file(t->history, sizeof t->history, folder, "history.csv"));
     FT_TRY(ft_folder_file(t->config, sizeof t->config, folder, "config.yaml"));
+    FT_TRY(ft_folder_file(t->quarantine, sizeof t->quarantine, folder, "quarantine.csv"));
     FT_TRY(ft_folder_make(folder));
     bool exists = access(t->last, F_OK) == 0 || access(t->best, F_OK) == 0;
     FT_REQUIRE(!exists || t->o->resume || t->o->overwrite, CONFIG,
@@ -383,6 +408,10 @@ static ft_err open_folder(trainer *t) {
                    (long long)there.phase + 1, ft_config_n_phases(t->r->config));
         if (there.phase != t->r->phase.number) FT_TRY(ft_phase_enter(t->r, (int32_t)there.phase));
         FT_TRY(ft_checkpoint_resume(t->last, t->r->model, &t->r->state));
+        if (t->r->quarantine) {
+            FT_TRY(ft_quarantine_read(t->r->quarantine, t->quarantine));
+            t->n_bad = ft_quarantine_count(t->r->quarantine);
+        }
         const ft_progress *p = &t->r->state.progress;
         if (t->o->log)
             fprintf(t->o->log, "resumed  %s: epoch %lld, batch %lld, step %lld\n", t->last,
@@ -390,6 +419,7 @@ static ft_err open_folder(trainer *t) {
     } else {
         if (t->o->resume && t->o->log) fprintf(t->o->log, "nothing to resume in %s: starting\n", folder);
         FT_TRY(ft_history_write(t->history, NULL, 0));
+        unlink(t->quarantine); /* of the run that was here */
     }
     FT_TRY(write_config(t));
     return ft_tfevents_open(&t->events, folder);
@@ -406,7 +436,8 @@ static ft_err final_results(trainer *t) {
     ft_evaluation ev = {0};
     ft_evaluator_options o = {.batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch,
                               .workers = c->data.workers,
-                              .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT};
+                              .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
+                              .quarantine = r->quarantine};
     ft_err err = ft_checkpoint_read_model(t->best, &best);
     if (err == FT_OK) err = ft_evaluator_init(&e, best, r->ds, r->split.index[part], r->split.n[part], &o);
     if (err == FT_OK) err = ft_evaluator_run(&e, NULL, NULL, &ev);
@@ -421,6 +452,7 @@ static ft_err final_results(trainer *t) {
     if (err == FT_OK && t->o->results)
         err = ft_metrics_print(t->o->results, &ev.metrics, (const char *const *)best->class_names,
                                ft_part_name(part), NAN);
+    if (err == FT_OK) err = tell_bad_images(t);
     ft_evaluation_free(&ev);
     ft_evaluator_free(&e);
     ft_model_free(best);
@@ -459,9 +491,12 @@ ft_err ft_train_run(ft_run *r, const ft_train_options *o) {
         ft_err printed = ft_profile_print(o->profile, &t.profile, r->phase.plan);
         if (printed != FT_OK) e = printed;
     }
-    if (e != FT_OK) {
-        ft_tfevents_close(&t.events); /* the first error is the one to report */
-        return e;
+    if (e != FT_OK) { /* it is the one to report, whatever else fails */
+        char message[1024];
+        snprintf(message, sizeof message, "%s", ft_err_message());
+        tell_bad_images(&t);
+        ft_tfevents_close(&t.events);
+        return ft_err_set(e, "%s", message);
     }
     return ft_tfevents_close(&t.events);
 }

@@ -6,8 +6,8 @@
  *
  * Little-endian, row-major. The offsets count from the data's start; the tensors fill the data without holes.
  */
-#include "eval/escape.h"
 #include "tensor/atomic_file.h"
+#include "tensor/escape.h"
 #include "train/input_file.h"
 #include "train/weight_formats.h"
 #include "train/weight_numbers.h"

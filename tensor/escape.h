@@ -1,7 +1,7 @@
 /* Text on its way into JSON, CSV, HTML and onto a terminal. Everything is UTF-8; bytes that are not become
  * U+FFFD. Errors of the stream are left to its ferror(). */
-#ifndef FACET_EVAL_ESCAPE_H
-#define FACET_EVAL_ESCAPE_H
+#ifndef FACET_TENSOR_ESCAPE_H
+#define FACET_TENSOR_ESCAPE_H
 
 #include <stdint.h>
 #include <stdio.h>

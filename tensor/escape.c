@@ -1,6 +1,6 @@
 /* Escaping. One UTF-8 decoder serves all formats, so none of them can be given a malformed byte to pass on.
  */
-#include "eval/escape.h"
+#include "tensor/escape.h"
 
 #include <math.h>
 #include <stdbool.h>
