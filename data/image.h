@@ -1,5 +1,5 @@
 /* 8-bit images in memory and their decoders: JPEG, PNG, PNM (PBM, PGM, PPM). The kind is told by the content,
- * never by the file's name.
+ * never by the file's name. And a PNG writer.
  */
 #ifndef FACET_DATA_IMAGE_H
 #define FACET_DATA_IMAGE_H
@@ -41,6 +41,9 @@ ft_err ft_image_decode(const uint8_t *bytes, size_t n, const char *name, ft_imag
  * fails.
  */
 ft_err ft_image_load(const char *path, ft_image_want want, ft_image *out);
+
+/* Writes (replaces, atomically) the PNG file at path. FT_E_IO, FT_E_MEMORY. */
+ft_err ft_image_write_png(const ft_image *im, const char *path);
 
 /* n RGB pixels to grey: (19595 R + 38470 G + 7471 B + 32768) >> 16, Pillow's rounding of ITU-R 601. rgb (n,
  * 3), grey (n); they may be the same memory. */

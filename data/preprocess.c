@@ -148,6 +148,31 @@ void ft_normalizer_apply_floats(const ft_normalizer *z, int64_t pixels, int32_t 
         for (int32_t k = 0; k < c; k++) x[i * c + k] = x[i * c + k] * scale[k] + shift[k];
 }
 
+void ft_normalizer_undo(const ft_normalizer *z, const float *x, ft_image *im) {
+    int64_t n = (int64_t)im->w * im->h * im->c;
+    float low[3], high[3]; /* what 0 and 255 had become */
+    for (int k = 0; k < 3; k++) {
+        low[k] = z->table[k][0];
+        high[k] = z->table[k][255];
+    }
+    if (z->how == FT_NORMALIZE_STANDARD) {
+        float least = x[0], most = x[0];
+        for (int64_t i = 0; i < n; i++) {
+            least = fminf(least, x[i]);
+            most = fmaxf(most, x[i]);
+        }
+        for (int k = 0; k < 3; k++) {
+            low[k] = least;
+            high[k] = most > least ? most : least + 1;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int64_t k = i % im->c;
+        float v = 255 * (x[i] - low[k]) / (high[k] - low[k]);
+        im->p[i] = (uint8_t)lroundf(fminf(fmaxf(v, 0), 255));
+    }
+}
+
 ft_err ft_preprocess_image(const ft_preprocess *p, ft_resizer *r, const ft_image *im, float *x) {
     FT_TRY(ft_preprocess_check(p));
     FT_REQUIRE(im->c == p->c, USAGE, "an image of %d channels for an input of %d", im->c, p->c);

@@ -52,6 +52,10 @@ void ft_normalizer_apply(const ft_normalizer *z, const ft_image *im, bool mirror
 /* The same for numbers x (pixels, c) in [0, 1], in place, of an image whose colours were changed. */
 void ft_normalizer_apply_floats(const ft_normalizer *z, int64_t pixels, int32_t c, float *x);
 
+/* The way back, to look at it: x (h, w, c) to im (h, w, c), what is beyond 0 and 255 cut off. Of STANDARD,
+ * which cannot be undone, the darkest number becomes 0 and the lightest 255. */
+void ft_normalizer_undo(const ft_normalizer *z, const float *x, ft_image *im);
+
 /* All of it for one image, as evaluation does: im -> x (p->h, p->w, p->c). im->c == p->c. r: the thread's
  * scratch. */
 ft_err ft_preprocess_image(const ft_preprocess *p, ft_resizer *r, const ft_image *im, float *x);

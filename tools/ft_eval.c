@@ -2,9 +2,10 @@
 #include "eval/terminal.h"
 #include "tensor/par.h"
 #include "tools/cli.h"
+#include "train/checkpoint.h"
+#include "train/images.h"
 #include "train/progress_bar.h"
 #include "train/results.h"
-#include "train/run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -48,7 +49,7 @@ static ft_err select_samples(const ft_model *m, const ft_dataset *ds, const ft_c
                "since), so its '%s' part cannot "
                "be found again; use --split all",
                wanted);
-    FT_TRY(ft_run_split(config, ds, &s->split));
+    FT_TRY(ft_images_split(config, ds, &s->split));
     if (!wanted) part = s->split.n[FT_PART_TEST] > 0 ? FT_PART_TEST : FT_PART_VAL;
     FT_REQUIRE(s->split.n[part] > 0, DATA, "the '%s' part of this split is empty", ft_part_name(part));
     s->index = s->split.index[part];
@@ -125,8 +126,8 @@ static ft_err evaluate(const eval_options *o) {
     ft_config_defaults(&config);
     ft_err e = ft_checkpoint_read_model(o->model, &m);
     if (e == FT_OK && m->config) e = ft_config_parse(m->config, strlen(m->config), o->model, &config);
-    if (e == FT_OK) e = ft_run_open_data(&config, o->data, &ds);
-    if (e == FT_OK) e = ft_run_quarantine(&config, ds, &quarantine);
+    if (e == FT_OK) e = ft_images_open(&config, o->data, &ds);
+    if (e == FT_OK) e = ft_images_quarantine(&config, ds, &quarantine);
     if (e == FT_OK) e = run(o, &config, m, ds, quarantine, &s);
     ft_quarantine_free(quarantine);
     free(s.all);

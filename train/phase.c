@@ -4,6 +4,7 @@
 #include "train/config_options.h"
 #include "train/freeze.h"
 #include "train/frozen_cut.h"
+#include "train/images.h"
 #include "train/run.h"
 
 #include <stdio.h>
@@ -66,22 +67,6 @@ static ft_err add_losses(ft_run *r, ft_plan_spec *spec) {
 }
 
 /* ---- features ---- */
-
-static ft_err augment_of(const ft_run *r, ft_augment *augment) {
-    const ft_config *c = &r->phase.config;
-    *augment = (ft_augment){.flip = c->data.augment.flip,
-                            .pad = c->data.augment.pad,
-                            .rotate = (float)c->data.augment.rotate,
-                            .shift = (float)c->data.augment.shift,
-                            .scale = (float)c->data.augment.scale,
-                            .color = {.brightness = (float)c->data.augment.brightness,
-                                      .contrast = (float)c->data.augment.contrast,
-                                      .saturation = (float)c->data.augment.saturation,
-                                      .hue = (float)c->data.augment.hue}};
-    FT_TRY(ft_color_parse(ft_config_choice(c, "data.augment.color"), &augment->color.color));
-    FT_TRY(ft_crop_parse(ft_config_choice(c, "data.augment.crop"), &augment->crop));
-    return ft_augment_check(augment, r->model->image.h, r->model->image.w);
-}
 
 static int64_t floats_of(const ft_run *r, ft_val v) {
     return ft_shape_size(ft_val_shape(r->model->g, v));
@@ -329,7 +314,7 @@ ft_err ft_phase_enter(ft_run *r, int32_t number) {
     FT_TRY(ft_config_phase(r->config, number, &ph->config));
     ft_config_resolve(&ph->config);
     FT_TRY(ft_lr_multipliers_check(r->model, &ph->config));
-    FT_TRY(augment_of(r, &augment));
+    FT_TRY(ft_images_augment(&ph->config, &r->model->image, &augment));
     FT_TRY(compile_training(r, &augment));
     FT_TRY(make_optimizer(r));
     FT_TRY(make_schedule(ph));
@@ -338,7 +323,7 @@ ft_err ft_phase_enter(ft_run *r, int32_t number) {
 
 ft_err ft_phase_begin(ft_run *r) {
     ft_augment augment;
-    FT_TRY(augment_of(r, &augment));
+    FT_TRY(ft_images_augment(&r->phase.config, &r->model->image, &augment));
     ft_loader_options loading = loading_of(r, &augment);
     if (r->phase.cut.id > 0) FT_TRY(open_features(r, &loading, FT_PART_TRAIN, &r->phase.features));
     return prepare_validation(r);

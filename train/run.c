@@ -1,52 +1,19 @@
 #include "train/run.h"
 #include "tensor/par.h"
 #include "tensor/rng.h"
+#include "train/images.h"
 #include "train/weight_source.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The independent seeds of a run. */
-static uint64_t seed_of(const ft_config *c, const char *purpose) {
-    return ft_rng_derive_name(c->seed, purpose);
-}
-
-ft_err ft_run_split(const ft_config *c, const ft_dataset *ds, ft_split *split) {
-    ft_split_spec spec = {.fraction = {c->data.split.train, c->data.split.val, c->data.split.test},
-                          .list = c->data.split.list,
-                          .folds = c->data.split.folds,
-                          .fold = c->data.split.fold,
-                          .seed = seed_of(c, "split")};
-    FT_TRY(ft_split_by_parse(ft_config_choice(c, "data.split.by"), &spec.by));
-    return ft_split_make(ds, &spec, split);
-}
-
-ft_err ft_run_open_data(const ft_config *c, const char *path, ft_dataset **ds) {
-    ft_config_items where;
-    ft_config_split(c->data.list.where, &where);
-    ft_dataset_options o = {.label = c->data.list.label,
-                            .file = c->data.list.file,
-                            .folder = c->data.list.folder,
-                            .split = c->data.list.split,
-                            .group = c->data.split.group,
-                            .where = where.at,
-                            .n_where = where.n};
-    return ft_dataset_open(path, &o, ds);
-}
-
-ft_err ft_run_quarantine(const ft_config *c, const ft_dataset *ds, ft_quarantine **quarantine) {
-    *quarantine = NULL;
-    if (c->data.bad_images.policy == FT_CONFIG_BAD_FAIL) return FT_OK;
-    return ft_quarantine_new(ds, c->data.bad_images.max_share, quarantine);
-}
-
 static ft_err open_data(ft_run *r) {
     const ft_config *c = r->config;
-    FT_TRY(ft_run_open_data(c, c->data.path, &r->ds));
+    FT_TRY(ft_images_open(c, c->data.path, &r->ds));
     FT_REQUIRE(r->ds->n_classes >= 2, DATA, "%s: has %d class; a classifier needs at least 2", c->data.path,
                r->ds->n_classes);
-    FT_TRY(ft_run_quarantine(c, r->ds, &r->quarantine));
-    FT_TRY(ft_run_split(c, r->ds, &r->split));
+    FT_TRY(ft_images_quarantine(c, r->ds, &r->quarantine));
+    FT_TRY(ft_images_split(c, r->ds, &r->split));
     FT_REQUIRE(r->split.n[FT_PART_TRAIN] > 0, DATA, "%s: no image is left to train on", c->data.path);
     return FT_OK;
 }
@@ -54,14 +21,8 @@ static ft_err open_data(ft_run *r) {
 /* source: of the first weights; only looked at where there are some. */
 static ft_err build_model(ft_run *r, const ft_weight_source *source) {
     const ft_config *c = r->config;
-    const ft_net *net = ft_net_find(c->model.arch);
-    int32_t size = c->data.image.size ? c->data.image.size : net ? net->size : 1;
-    int32_t channels = c->data.image.channels ? c->data.image.channels : net ? net->channels : 3;
-    ft_preprocess image = {.h = size, .w = size, .c = channels, .center_crop = (float)c->data.center_crop};
-    FT_TRY(ft_resize_parse(ft_config_choice(c, "data.image.resize"), &image.resize));
-    FT_TRY(ft_normalize_parse(ft_config_choice(c, "data.image.normalize"), &image.normalize));
-    if (image.normalize == FT_NORMALIZE_MEAN_STD) ft_preprocess_imagenet(&image);
-    FT_TRY(ft_preprocess_check(&image));
+    ft_preprocess image;
+    FT_TRY(ft_images_preprocess(c, &image));
     if (*c->model.weights.file) FT_TRY(ft_weight_source_check_image(source, &image));
     ft_net_options o = {.classes = r->ds->n_classes,
                         .dropout = (float)c->model.head.dropout,
@@ -133,7 +94,7 @@ static ft_err start_model(ft_run *r) {
         r->labels = ft_input(r->model->g, "labels", (ft_shape){1, 1, 1, 1});
         e = ft_graph_status(r->model->g);
     }
-    if (e == FT_OK) ft_graph_init(r->model->g, seed_of(c, "weights"));
+    if (e == FT_OK) ft_graph_init(r->model->g, ft_rng_derive_name(c->seed, "weights"));
     if (e == FT_OK && source.file) e = import_weights(r, &source);
     ft_weight_source_close(&source);
     return e;

@@ -24,12 +24,6 @@ typedef struct ft_run {
 ft_err ft_run_setup(ft_run *r, const ft_config *config);
 void ft_run_free(ft_run *r);
 
-/* Data as this configuration reads them, those at path; what becomes of bad images (NULL: they are errors);
- * and the split that it makes of them: the same for training and for ft-eval. */
-ft_err ft_run_open_data(const ft_config *config, const char *path, ft_dataset **ds);
-ft_err ft_run_quarantine(const ft_config *config, const ft_dataset *ds, ft_quarantine **quarantine);
-ft_err ft_run_split(const ft_config *config, const ft_dataset *ds, ft_split *split);
-
 /* Prints what will be trained on what: data, split, network. ft_phase_describe adds what the phase does. */
 void ft_run_describe(const ft_run *r, FILE *f);
 

@@ -1,0 +1,59 @@
+#include "train/images.h"
+
+#include "layers/net.h"
+#include "tensor/rng.h"
+
+ft_err ft_images_split(const ft_config *c, const ft_dataset *ds, ft_split *split) {
+    ft_split_spec spec = {.fraction = {c->data.split.train, c->data.split.val, c->data.split.test},
+                          .list = c->data.split.list,
+                          .folds = c->data.split.folds,
+                          .fold = c->data.split.fold,
+                          .seed = ft_rng_derive_name(c->seed, "split")};
+    FT_TRY(ft_split_by_parse(ft_config_choice(c, "data.split.by"), &spec.by));
+    return ft_split_make(ds, &spec, split);
+}
+
+ft_err ft_images_open(const ft_config *c, const char *path, ft_dataset **ds) {
+    ft_config_items where;
+    ft_config_split(c->data.list.where, &where);
+    ft_dataset_options o = {.label = c->data.list.label,
+                            .file = c->data.list.file,
+                            .folder = c->data.list.folder,
+                            .split = c->data.list.split,
+                            .group = c->data.split.group,
+                            .where = where.at,
+                            .n_where = where.n};
+    return ft_dataset_open(path, &o, ds);
+}
+
+ft_err ft_images_quarantine(const ft_config *c, const ft_dataset *ds, ft_quarantine **quarantine) {
+    *quarantine = NULL;
+    if (c->data.bad_images.policy == FT_CONFIG_BAD_FAIL) return FT_OK;
+    return ft_quarantine_new(ds, c->data.bad_images.max_share, quarantine);
+}
+
+ft_err ft_images_preprocess(const ft_config *c, ft_preprocess *image) {
+    const ft_net *net = ft_net_find(c->model.arch);
+    int32_t size = c->data.image.size ? c->data.image.size : net ? net->size : 1;
+    int32_t channels = c->data.image.channels ? c->data.image.channels : net ? net->channels : 3;
+    *image = (ft_preprocess){.h = size, .w = size, .c = channels, .center_crop = (float)c->data.center_crop};
+    FT_TRY(ft_resize_parse(ft_config_choice(c, "data.image.resize"), &image->resize));
+    FT_TRY(ft_normalize_parse(ft_config_choice(c, "data.image.normalize"), &image->normalize));
+    if (image->normalize == FT_NORMALIZE_MEAN_STD) ft_preprocess_imagenet(image);
+    return ft_preprocess_check(image);
+}
+
+ft_err ft_images_augment(const ft_config *c, const ft_preprocess *image, ft_augment *augment) {
+    *augment = (ft_augment){.flip = c->data.augment.flip,
+                            .pad = c->data.augment.pad,
+                            .rotate = (float)c->data.augment.rotate,
+                            .shift = (float)c->data.augment.shift,
+                            .scale = (float)c->data.augment.scale,
+                            .color = {.brightness = (float)c->data.augment.brightness,
+                                      .contrast = (float)c->data.augment.contrast,
+                                      .saturation = (float)c->data.augment.saturation,
+                                      .hue = (float)c->data.augment.hue}};
+    FT_TRY(ft_color_parse(ft_config_choice(c, "data.augment.color"), &augment->color.color));
+    FT_TRY(ft_crop_parse(ft_config_choice(c, "data.augment.crop"), &augment->crop));
+    return ft_augment_check(augment, image->h, image->w);
+}
