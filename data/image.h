@@ -15,8 +15,11 @@ typedef struct ft_image {
     int32_t w, h, c;
 } ft_image;
 
-/* Larger images are refused before their pixels are allocated: 178,956,970, Pillow's limit against bombs. */
+/* Larger images are refused before their pixels are allocated: 178,956,970, Pillow's limit against bombs.
+ * Fuzzers, which would spend their time on such images, set it lower. */
+#ifndef FT_IMAGE_MAX_PIXELS
 #define FT_IMAGE_MAX_PIXELS 178956970
+#endif
 
 /* How a caller wants an image. */
 typedef struct ft_image_want {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need, builds, and runs everything: the formatting; the release build with warnings as errors; the same
-# tests under AddressSanitizer and UndefinedBehaviorSanitizer; a build with Clang. `--quick`: the formatting and the release build.
+# tests under AddressSanitizer and UndefinedBehaviorSanitizer; a build with Clang; a short run of the
+# fuzzers. `--quick`: the formatting and the release build.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -29,3 +30,5 @@ echo "== clang"
 cmake -S . -B build-clang -DFACET_WERROR=ON -DCMAKE_C_COMPILER=clang >/dev/null
 cmake --build build-clang -j "$jobs" >/dev/null
 ctest --test-dir build-clang -j "$jobs" --output-on-failure -R '^(plan|golden|checkpoint)$'
+echo "== fuzzers"
+tests/fuzz/run.sh 20000

@@ -4,6 +4,7 @@
 #include "tools/cli.h"
 #include "train/bench.h"
 #include "train/bench_conv.h"
+#include "train/bench_images.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -206,10 +207,41 @@ static int conv(int argc, char **argv) {
     return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
 }
 
+/* ---- images */
+
+static int images(int argc, char **argv) {
+    int32_t size = 299;
+    bool json = false;
+    const ft_cli_option options[] = {SIZE_OPTION(&size), JSON_OPTION(&json), {0}};
+    const ft_cli cli = {
+        .program = "ft-bench images",
+        .usage = "PATH [options]",
+        .about =
+            "Reads the images of class folders on one thread as training does: decodes, cuts out a random "
+            "part, resizes it to 299 pixels, mirrors half of them, normalises.",
+        .options = options,
+        .min_args = 1,
+        .max_args = 1};
+    char **args;
+    int status;
+    if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
+    ft_bench_images b;
+    ft_err e = ft_bench_images_run(args[0], size, 3, &b);
+    if (e != FT_OK) return ft_cli_fail(e);
+    if (json)
+        printf("{\"size\": %d, \"images\": %lld, \"seconds\": %.9g, \"images_per_second\": %.9g}\n", size,
+               (long long)b.images, b.seconds, (double)b.images / b.seconds);
+    else
+        printf("%lld images of %d pixels in %.2f s: %.1f img/s on one thread\n", (long long)b.images, size,
+               b.seconds, (double)b.images / b.seconds);
+    return ft_cli_end(0);
+}
+
 int main(int argc, char **argv) {
     static const ft_cli_command commands[] = {
         {"peak", "The processor's limit in floating-point operations per second.", peak},
         {"conv", "Each convolution of a network alone, pass by pass, beside that limit.", conv},
+        {"images", "Reading images as training does.", images},
         {"model", "A network's speed in training and inference, beside that limit.", model},
         {0},
     };

@@ -9,7 +9,7 @@ zlib1g-dev libjansson-dev libxxhash-dev dataset-fashion-mnist"
 if [ "${1:-}" = "--tests" ]; then
     packages="$packages git check clang libclang-rt-dev libomp-dev clang-format"
 elif [ "${1:-}" = "--peers" ]; then
-    packages="$packages python3-torch python3-torchvision"
+    packages="$packages python3-torch python3-torchvision python3-pil"
     command -v npm >/dev/null || packages="$packages nodejs npm" # another distribution of them conflicts with Debian's
 fi
 
