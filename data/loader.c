@@ -9,7 +9,6 @@
 #include "data/loader.h"
 
 #include "data/loader_sample.h"
-#include "tensor/rng.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -40,8 +39,11 @@ typedef struct slot {
 struct ft_loader {
     ft_sampler sampler;
     int32_t n, n_batches, n_slots;
+    int32_t length; /* samples in an epoch */
     int64_t sample_floats;
-    int32_t *index, *order;     /* (n): sample numbers; this epoch's order of positions in index */
+    int32_t *index;             /* (n): sample numbers */
+    int32_t *order;             /* (length): this epoch's positions in index */
+    ft_order *drawing;          /* NULL without shuffle */
     slot *slots;                /* (n_slots) */
     ft_sampler_scratch scratch; /* the caller's own, without workers */
     pthread_t *threads;
@@ -90,7 +92,8 @@ static void add_sample(ft_loader *l, ft_sampler_scratch *scratch, slot *s, int32
 /* Fills the slot of batch k; failures stay in the slot. */
 static void fill_batch(ft_loader *l, ft_sampler_scratch *scratch, int32_t k) {
     slot *s = &l->slots[k % l->n_slots];
-    int32_t size = l->sampler.options.batch, from = k * size, n = l->n - from < size ? l->n - from : size;
+    int32_t size = l->sampler.options.batch, from = k * size,
+            n = l->length - from < size ? l->length - from : size;
     s->n = 0;
     s->err = FT_OK;
     forget_bad(s);
@@ -140,6 +143,10 @@ static ft_err check(const ft_dataset *ds, const int32_t *index, int32_t n, const
                "data.workers is %d; it lies between 0 and %d", o->workers, MAX_WORKERS);
     FT_REQUIRE(o->cache_mb >= 0, CONFIG, "data.cache_mb is %d; it must not be negative", o->cache_mb);
     FT_REQUIRE(n >= 1, DATA, "there are no images to load");
+    FT_REQUIRE(!o->shuffle || o->order.how != FT_SAMPLING_IDENTITIES ||
+                   (int64_t)o->order.classes * o->order.images == o->batch,
+               CONFIG, "data.sampling: %d classes of %d images each make no batch of train.batch: %d",
+               o->order.classes, o->order.images, o->batch);
     FT_REQUIRE(!o->drop_last || n >= o->batch, CONFIG,
                "%d images are fewer than a batch of %d, and short batches are dropped; lower the batch size",
                n, o->batch);
@@ -153,7 +160,7 @@ static ft_err allocate(ft_loader *l, const int32_t *index) {
     const ft_loader_options *o = &l->sampler.options;
     size_t batch = (size_t)(o->batch < l->n ? o->batch : l->n), floats = (size_t)l->sample_floats;
     l->index = malloc((size_t)l->n * sizeof *l->index);
-    l->order = malloc((size_t)l->n * sizeof *l->order);
+    l->order = malloc((size_t)l->length * sizeof *l->order);
     l->slots = calloc((size_t)l->n_slots, sizeof *l->slots);
     bool ok = l->index && l->order && l->slots;
     for (int32_t i = 0; ok && i < l->n_slots; i++) {
@@ -204,11 +211,13 @@ ft_err ft_loader_new(const ft_dataset *ds, const int32_t *index, int32_t n, cons
     if (options->numbers_only) l->sampler.options.workers = l->sampler.options.cache_mb = 0;
     ft_normalizer_init(&l->sampler.normalizer, &options->image);
     ft_normalizer_init(&l->sampler.unit, &(ft_preprocess){.normalize = FT_NORMALIZE_UNIT});
-    l->n = n;
-    l->n_batches = n / options->batch + (n % options->batch && !options->drop_last);
+    l->n = l->length = n;
+    ft_err e = options->shuffle ? ft_order_new(ds, index, n, &options->order, &l->drawing) : FT_OK;
+    if (l->drawing) l->length = ft_order_length(l->drawing);
+    l->n_batches = l->length / options->batch + (l->length % options->batch && !options->drop_last);
     l->n_slots = l->sampler.options.workers ? l->sampler.options.workers + SPARE_SLOTS : 1;
     l->sample_floats = (int64_t)options->image.h * options->image.w * options->image.c;
-    ft_err e = allocate(l, index);
+    if (e == FT_OK) e = allocate(l, index);
     if (e == FT_OK) e = start_threads(l);
     if (e != FT_OK)
         ft_loader_free(l);
@@ -237,6 +246,7 @@ void ft_loader_free(ft_loader *loader) {
     free(l->slots);
     free(l->index);
     free(l->order);
+    ft_order_free(l->drawing);
     ft_image_cache_free(l->sampler.cache);
     ft_sampler_scratch_free(&l->scratch);
     pthread_cond_destroy(&l->done);
@@ -247,6 +257,10 @@ void ft_loader_free(ft_loader *loader) {
 
 int32_t ft_loader_batches(const ft_loader *loader) {
     return loader->n_batches;
+}
+
+int32_t ft_loader_samples(const ft_loader *loader) {
+    return loader->length;
 }
 
 double ft_loader_waited(const ft_loader *loader) {
@@ -264,11 +278,8 @@ ft_err ft_loader_start(ft_loader *loader, int64_t epoch, int32_t first_batch) {
     while (l->n_active > 0) pthread_cond_wait(&l->done, &l->lock);
     atomic_store(&l->abandon, false);
     for (int32_t i = 0; i < l->n_slots; i++) l->slots[i].ready = false;
-    for (int32_t i = 0; i < l->n; i++) l->order[i] = i;
-    if (o->shuffle) {
-        ft_rng rng = ft_rng_stream(ft_rng_derive_name(o->seed, "shuffle"), (uint64_t)epoch);
-        ft_rng_shuffle(&rng, l->order, l->n);
-    }
+    for (int32_t i = 0; i < l->length && !l->drawing; i++) l->order[i] = i;
+    if (l->drawing) ft_order_draw(l->drawing, o->seed, epoch, l->order);
     l->epoch_seed = ft_augment_seed(o->seed, o->variants ? epoch % o->variants : epoch);
     l->claim = l->out = l->released = first_batch;
     l->end = l->n_batches;

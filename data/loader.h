@@ -13,6 +13,7 @@
 
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "data/order.h"
 #include "data/preprocess.h"
 #include "data/quarantine.h"
 
@@ -21,11 +22,12 @@ typedef struct ft_loader_options {
     bool numbers_only; /* samples' numbers and labels alone, no images: x is NULL and nothing is read */
     bool training;     /* augment applies, image.center_crop does not; otherwise the reverse */
     ft_augment augment;
-    int32_t batch;    /* samples, at least 1 */
-    bool shuffle;     /* a new order each epoch; otherwise that of the index list */
-    bool drop_last;   /* leave a short last batch out */
-    uint64_t seed;    /* of the order and of augment */
-    int32_t variants; /* 0: an image is changed anew in every epoch; else as in epoch % variants */
+    int32_t batch;          /* samples, at least 1 */
+    bool shuffle;           /* a new order each epoch; otherwise that of the index list */
+    ft_order_options order; /* with shuffle: which order */
+    bool drop_last;         /* leave a short last batch out */
+    uint64_t seed;          /* of the order and of augment */
+    int32_t variants;       /* 0: an image is changed anew in every epoch; else as in epoch % variants */
     int32_t workers;  /* threads, 0 to 256; 0: the caller's own thread does the work in ft_loader_next */
     int32_t cache_mb; /* MiB of decoded images to keep between epochs; 0: none. Unused for data in memory */
     ft_quarantine *quarantine; /* borrowed: bad images (FT_E_DATA) go there and are left out of their batches;
@@ -50,8 +52,9 @@ ft_err ft_loader_new(const ft_dataset *ds, const int32_t *index, int32_t n, cons
 /* Stops the workers, which takes at most a sample each, and releases everything; NULL is fine. */
 void ft_loader_free(ft_loader *loader);
 
-/* Batches in an epoch. */
+/* Batches and samples in an epoch, bad ones included. */
 int32_t ft_loader_batches(const ft_loader *loader);
+int32_t ft_loader_samples(const ft_loader *loader);
 /* Begins an epoch at a batch, 0 .. batches; one under way is abandoned. FT_E_USAGE for another batch; nothing
  * changes. */
 ft_err ft_loader_start(ft_loader *loader, int64_t epoch, int32_t first_batch);

@@ -40,6 +40,11 @@ typedef enum {
     FT_CONFIG_SPLIT_HASH,
     FT_CONFIG_SPLIT_LIST
 } ft_config_split_by;
+typedef enum {
+    FT_CONFIG_SAMPLING_SHUFFLE,
+    FT_CONFIG_SAMPLING_BALANCED,
+    FT_CONFIG_SAMPLING_IDENTITIES
+} ft_config_sampling;
 typedef enum { FT_CONFIG_BAD_SKIP, FT_CONFIG_BAD_FAIL } ft_config_bad_images;
 typedef enum {
     FT_CONFIG_NORMALIZE_UNIT,
@@ -81,7 +86,11 @@ typedef enum {
     FT_CONFIG_SCHEDULE_PLATEAU
 } ft_config_schedule;
 typedef enum { FT_CONFIG_LOSS_SOFTMAX } ft_config_loss;
-typedef enum { FT_CONFIG_CLASS_WEIGHTS_NONE, FT_CONFIG_CLASS_WEIGHTS_BALANCED } ft_config_class_weights;
+typedef enum {
+    FT_CONFIG_CLASS_WEIGHTS_NONE,
+    FT_CONFIG_CLASS_WEIGHTS_BALANCED,
+    FT_CONFIG_CLASS_WEIGHTS_EFFECTIVE
+} ft_config_class_weights;
 typedef enum {
     FT_CONFIG_MONITOR_NONE,
     FT_CONFIG_MONITOR_VAL_LOSS,
@@ -130,6 +139,10 @@ typedef struct ft_config {
             char folder[FT_CONFIG_PATH_BYTES];
             ft_config_list where;
         } list;
+        struct {
+            ft_config_sampling name;
+            int32_t classes, images;
+        } sampling;
         struct {
             ft_config_bad_images policy;
             double max_share;
@@ -188,6 +201,7 @@ typedef struct ft_config {
             ft_config_loss name;
             double label_smoothing;
             ft_config_class_weights class_weights;
+            double effective_beta;
         } loss;
         double ema;
         struct {

@@ -68,6 +68,10 @@ static const ft_choice split_by[] = {{"stratified", FT_CONFIG_SPLIT_STRATIFIED},
                                      {"hash", FT_CONFIG_SPLIT_HASH},
                                      {"list", FT_CONFIG_SPLIT_LIST},
                                      {0}};
+static const ft_choice samplings[] = {{"shuffle", FT_CONFIG_SAMPLING_SHUFFLE},
+                                      {"balanced", FT_CONFIG_SAMPLING_BALANCED},
+                                      {"identities", FT_CONFIG_SAMPLING_IDENTITIES},
+                                      {0}};
 static const ft_choice bad_images[] = {{"skip", FT_CONFIG_BAD_SKIP}, {"fail", FT_CONFIG_BAD_FAIL}, {0}};
 static const ft_choice channels[] = {{"0", 0}, {"1", 1}, {"3", 3}, {0}};
 static const ft_choice normalizations[] = {{"unit", FT_CONFIG_NORMALIZE_UNIT},
@@ -112,6 +116,7 @@ static const ft_choice schedules[] = {{"constant", FT_CONFIG_SCHEDULE_CONSTANT},
 static const ft_choice losses[] = {{"softmax", FT_CONFIG_LOSS_SOFTMAX}, {0}};
 static const ft_choice class_weights[] = {{"none", FT_CONFIG_CLASS_WEIGHTS_NONE},
                                           {"balanced", FT_CONFIG_CLASS_WEIGHTS_BALANCED},
+                                          {"effective", FT_CONFIG_CLASS_WEIGHTS_EFFECTIVE},
                                           {0}};
 static const ft_choice monitors_or_none[] = {{"none", FT_CONFIG_MONITOR_NONE},
                                              {"val_loss", FT_CONFIG_MONITOR_VAL_LOSS},
@@ -191,6 +196,14 @@ const ft_option ft_options[] = {
            "Column that says train, val or test for each image; empty: data.split says."),
     LIST(data.list.where,
          "Conditions on columns that images must meet, such as \"status=ok\" or \"age>=12\"."),
+    SECTION(data.sampling, "name", "Which images an epoch of training shows."),
+    CHOICE(data.sampling.name, samplings, "shuffle",
+           "shuffle: each once; balanced: each class as often, small ones' images several times; identities: "
+           "batches "
+           "of so many classes with so many images each."),
+    INT(data.sampling.classes, FROM(1), "8", "identities: classes in a batch."),
+    INT(data.sampling.images, FROM(1), "4",
+        "identities: images of each; classes x images must be train.batch."),
     SECTION(data.bad_images, "policy", "Images that cannot be read."),
     CHOICE(
         data.bad_images.policy, bad_images, "skip",
@@ -283,8 +296,11 @@ const ft_option ft_options[] = {
     SECTION(train.loss, "name", "What is minimised."),
     CHOICE(train.loss.name, losses, "softmax", "softmax: cross-entropy of the class probabilities."),
     REAL(train.loss.label_smoothing, BELOW(0, 1), "0", "Share of the target spread evenly over all classes."),
-    CHOICE(train.loss.class_weights, class_weights, "none",
-           "balanced: weights inverse to the class frequencies."),
+    CHOICE(
+        train.loss.class_weights, class_weights, "none",
+        "balanced: weights inverse to the class frequencies; effective: to the effective numbers of images."),
+    REAL(train.loss.effective_beta, BELOW(0, 1), "0.999",
+         "effective: a class of n images counts as (1 - beta^n) / (1 - beta) (Cui et al. 2019)."),
     SECTION(train.early_stop, "monitor", "An end before train.epochs."),
     CHOICE(train.early_stop.monitor, monitors_or_none, "none", "The metric watched; none: train all epochs."),
     INT(train.early_stop.patience, FROM(1), "10", "Epochs without improvement before the end."),

@@ -1,6 +1,7 @@
 #include "train/phase.h"
 #include "tensor/par.h"
 #include "tensor/rng.h"
+#include "train/class_weights.h"
 #include "train/config_options.h"
 #include "train/freeze.h"
 #include "train/frozen_cut.h"
@@ -17,36 +18,45 @@ enum { MOST_FLOATS = 1 << 19 };
 
 /* ---- losses ---- */
 
-/* n / (k * count) by class of the training part, scikit-learn's "balanced". */
+/* "loss", of the second phase "loss_2" */
+static void phase_name(const ft_run *r, const char *name, char numbered[48]) {
+    if (r->phase.number == 0)
+        snprintf(numbered, 48, "%s", name);
+    else
+        snprintf(numbered, 48, "%s_%d", name, r->phase.number + 1);
+}
+
 static void fill_class_weights(const ft_run *r, ft_real *weights) {
+    const ft_config *c = &r->phase.config;
     int32_t k = r->ds->n_classes, n = r->split.n[FT_PART_TRAIN];
     memset(weights, 0, (size_t)k * sizeof *weights);
     for (int32_t i = 0; i < n; i++) weights[ft_dataset_label(r->ds, r->split.index[FT_PART_TRAIN][i])] += 1;
-    for (int32_t i = 0; i < k; i++) weights[i] = weights[i] > 0 ? (ft_real)n / ((ft_real)k * weights[i]) : 0;
+    if (c->train.loss.class_weights == FT_CONFIG_CLASS_WEIGHTS_BALANCED)
+        ft_class_weights_balanced(k, weights);
+    else
+        ft_class_weights_effective(k, c->train.loss.effective_beta, weights);
 }
 
-/* One parameter for all phases and losses. */
+/* A parameter for each phase, since phases may weigh differently, and all its losses. */
 static ft_val class_weights(ft_run *r) {
     ft_graph *g = r->model->g;
-    const ft_param *there = ft_graph_find_param(g, "class_weights");
+    char name[48];
+    phase_name(r, "class_weights", name);
+    const ft_param *there = ft_graph_find_param(g, name);
     if (there) return there->val;
-    ft_val v =
-        ft_param_add(g, "class_weights", (ft_shape){1, 1, 1, r->ds->n_classes}, (ft_init){0}, FT_TRANSIENT);
-    if (v.id > 0) fill_class_weights(r, ft_graph_find_param(g, "class_weights")->p);
+    ft_val v = ft_param_add(g, name, (ft_shape){1, 1, 1, r->ds->n_classes}, (ft_init){0}, FT_TRANSIENT);
+    if (v.id > 0) fill_class_weights(r, ft_graph_find_param(g, name)->p);
     return v;
 }
 
 static ft_val add_loss(ft_run *r, ft_val logits, const char *name) {
     const ft_phase *ph = &r->phase;
     char numbered[48];
-    if (ph->number == 0)
-        snprintf(numbered, sizeof numbered, "%s", name);
-    else
-        snprintf(numbered, sizeof numbered, "%s_%d", name, ph->number + 1);
+    phase_name(r, name, numbered);
     ft_softmax_ce_options o = {.name = numbered,
                                .label_smoothing = (float)ph->config.train.loss.label_smoothing,
                                .class_weights = FT_NONE};
-    if (ph->config.train.loss.class_weights == FT_CONFIG_CLASS_WEIGHTS_BALANCED)
+    if (ph->config.train.loss.class_weights != FT_CONFIG_CLASS_WEIGHTS_NONE)
         o.class_weights = class_weights(r);
     ft_val there = ft_graph_find(r->model->g, numbered); /* the phase was entered before */
     return there.id > 0 ? there : ft_softmax_cross_entropy(r->model->g, logits, r->labels, &o);
@@ -232,6 +242,9 @@ static ft_loader_options loading_of(const ft_run *r, const ft_augment *augment) 
 static ft_err make_loader(ft_run *r, const ft_augment *augment) {
     ft_phase *ph = &r->phase;
     ft_loader_options o = loading_of(r, augment);
+    const ft_config *c = &ph->config;
+    o.order = (ft_order_options){.classes = c->data.sampling.classes, .images = c->data.sampling.images};
+    FT_TRY(ft_sampling_parse(ft_config_choice(c, "data.sampling.name"), &o.order.how));
     o.numbers_only = ph->cut.id > 0;
     FT_TRY(ft_loader_new(r->ds, r->split.index[FT_PART_TRAIN], r->split.n[FT_PART_TRAIN], &o, &ph->loader));
     ph->batches = ft_loader_batches(ph->loader);

@@ -154,7 +154,7 @@ static void show_progress(trainer *t) {
     if (t->seen == 0) return; /* all were bad */
     snprintf(text, sizeof text, "loss %.4f  acc %.4f", p->loss_sum / (double)p->loss_images,
              (double)t->right / (double)t->seen);
-    ft_progress_bar_update(&t->bar, p->loss_images, t->r->split.n[FT_PART_TRAIN], text);
+    ft_progress_bar_update(&t->bar, p->loss_images, ft_loader_samples(t->r->phase.loader), text);
 }
 
 static bool checkpoint_due(const trainer *t) {
