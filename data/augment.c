@@ -25,7 +25,8 @@ const char *ft_crop_name(ft_crop crop) {
 
 bool ft_augment_changes(const ft_augment *a) {
     return a->flip || a->crop != FT_CROP_NONE || a->rotate > 0 || a->shift > 0 || a->scale > 0 ||
-           ft_color_changes(&a->color);
+           a->shear > 0 || ft_color_changes(&a->color) || a->grey > 0 || a->blur > 0 || a->erase > 0 ||
+           ft_mix_changes(&a->mix);
 }
 
 ft_err ft_augment_check(const ft_augment *a, int32_t h, int32_t w) {
@@ -38,11 +39,24 @@ ft_err ft_augment_check(const ft_augment *a, int32_t h, int32_t w) {
                (double)a->shift);
     FT_REQUIRE(a->scale >= 0 && a->scale < 1, CONFIG,
                "augment.scale is %g; it lies between 0 and 1, 1 excluded", (double)a->scale);
+    FT_REQUIRE(a->shear >= 0 && a->shear < 90, CONFIG,
+               "augment.shear is %g; it lies between 0 and 90 degrees, 90 excluded", (double)a->shear);
+    FT_REQUIRE(a->grey >= 0 && a->grey <= 1, CONFIG, "augment.grey is %g; it lies between 0 and 1",
+               (double)a->grey);
+    FT_REQUIRE(a->blur >= 0 && a->blur <= 20, CONFIG, "augment.blur is %g; it lies between 0 and 20 pixels",
+               (double)a->blur);
+    FT_REQUIRE(a->erase >= 0 && a->erase <= 1, CONFIG, "augment.erase is %g; it lies between 0 and 1",
+               (double)a->erase);
+    FT_TRY(ft_mix_check(&a->mix));
     return ft_color_check(&a->color);
 }
 
 uint64_t ft_augment_seed(uint64_t seed, int64_t epoch) {
     return ft_rng_derive(ft_rng_derive_name(seed, "augment"), (uint64_t)epoch);
+}
+
+ft_rng ft_augment_batch_rng(uint64_t epoch_seed, int32_t batch) {
+    return ft_rng_stream(ft_rng_derive_name(epoch_seed, "mix"), (uint64_t)batch);
 }
 
 static ft_box inception_box(ft_rng *rng, int32_t w, int32_t h) {
@@ -64,18 +78,35 @@ static double either_way(ft_rng *rng, float limit) {
     return (2 * ft_rng_uniform(rng) - 1) * (double)limit;
 }
 
-/* The inverse of: shift, rotate and enlarge about the centre. */
+/* The inverse of: lean, enlarge, rotate and shift about the centre. */
 static void warp_matrix(ft_rng *rng, const ft_augment *a, int32_t w, int32_t h, double m[6]) {
     const double degree = 3.14159265358979323846 / 180;
     double angle = either_way(rng, a->rotate) * degree, zoom = 1 + either_way(rng, a->scale);
     double tx = either_way(rng, a->shift) * w, ty = either_way(rng, a->shift) * h;
     double cx = (w - 1) / 2.0, cy = (h - 1) / 2.0, co = cos(angle) / zoom, si = sin(angle) / zoom;
-    m[0] = co;
-    m[1] = si;
-    m[2] = cx - co * (cx + tx) - si * (cy + ty);
+    double lean = a->shear > 0 ? tan(either_way(rng, a->shear) * degree) : 0;
+    m[0] = co + lean * si;
+    m[1] = si - lean * co;
+    m[2] = cx - m[0] * (cx + tx) - m[1] * (cy + ty);
     m[3] = -si;
     m[4] = co;
     m[5] = cy + si * (cx + tx) - co * (cy + ty);
+}
+
+static void draw_erase(ft_rng *rng, int32_t w, int32_t h, ft_augment_plan *plan) {
+    enum { ATTEMPTS = 10 };
+    const double low = log(0.3), high = log(3.3);
+    for (int i = 0; i < ATTEMPTS; i++) {
+        double area = (0.02 + 0.31 * ft_rng_uniform(rng)) * w * h;
+        double aspect = exp(low + (high - low) * ft_rng_uniform(rng));
+        int32_t bh = (int32_t)lround(sqrt(area * aspect)), bw = (int32_t)lround(sqrt(area / aspect));
+        if (bw < 1 || bh < 1 || bw >= w || bh >= h) continue;
+        plan->erase_w = bw;
+        plan->erase_h = bh;
+        plan->erase_x = (int32_t)ft_rng_below(rng, (uint32_t)(w - bw) + 1);
+        plan->erase_y = (int32_t)ft_rng_below(rng, (uint32_t)(h - bh) + 1);
+        return;
+    }
 }
 
 ft_augment_plan ft_augment_draw(const ft_augment *a, uint64_t epoch_seed, int32_t sample, int32_t src_w,
@@ -89,9 +120,12 @@ ft_augment_plan ft_augment_draw(const ft_augment *a, uint64_t epoch_seed, int32_
         plan.dy = (int32_t)ft_rng_below(&rng, 2 * (uint32_t)a->pad + 1) - a->pad;
     }
     if (a->crop == FT_CROP_INCEPTION) plan.box = inception_box(&rng, src_w, src_h);
-    plan.warped = a->rotate > 0 || a->shift > 0 || a->scale > 0;
+    plan.warped = a->rotate > 0 || a->shift > 0 || a->scale > 0 || a->shear > 0;
     if (plan.warped) warp_matrix(&rng, a, w, h, plan.matrix);
     plan.color = ft_color_draw(&a->color, &rng);
+    plan.grey = a->grey > 0 && ft_rng_uniform(&rng) < (double)a->grey;
+    if (a->blur > 0) plan.blur = (double)a->blur * ft_rng_uniform(&rng);
+    if (a->erase > 0 && ft_rng_uniform(&rng) < (double)a->erase) draw_erase(&rng, w, h, &plan);
     return plan;
 }
 

@@ -95,6 +95,13 @@ static void channel_contrast(int64_t pixels, int32_t c, float by, float *x) {
     }
 }
 
+void ft_color_to_grey(int64_t pixels, int32_t c, float *x) {
+    for (int64_t i = 0; i < pixels && c == 3; i++) {
+        float g = grey(x + i * 3, 3);
+        x[3 * i] = x[3 * i + 1] = x[3 * i + 2] = g;
+    }
+}
+
 static void grey_contrast(int64_t pixels, int32_t c, float by, float *x) {
     double sum = 0;
     for (int64_t i = 0; i < pixels; i++) sum += (double)grey(x + i * c, c);

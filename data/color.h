@@ -52,6 +52,9 @@ typedef struct ft_color_plan {
 } ft_color_plan;
 ft_color_plan ft_color_draw(const ft_color_options *o, ft_rng *rng);
 
+/* Every pixel of x (pixels, c) becomes its grey, by ITU-R 601's weights (torchvision's rgb_to_grayscale). */
+void ft_color_to_grey(int64_t pixels, int32_t c, float *x);
+
 /* Does that to x (pixels, c), in [0, 1] before and after. TensorFlow's steps keep what goes beyond until the
  * end, torchvision's cut it off at each. */
 void ft_color_apply(const ft_color_plan *plan, int64_t pixels, int32_t c, float *x);

@@ -29,6 +29,7 @@ typedef struct slot {
     float *x, *labels; /* (batch, h, w, c), (batch) */
     int32_t *index;    /* (batch) */
     int32_t n;
+    float share;     /* ft_batch.share */
     bad_sample *bad; /* (batch), of these n_bad; NULL without a quarantine */
     int32_t n_bad;
     bool ready;
@@ -101,6 +102,12 @@ static void fill_batch(ft_loader *l, ft_sampler_scratch *scratch, int32_t k) {
         if (atomic_load_explicit(&l->abandon, memory_order_relaxed)) return;
         add_sample(l, scratch, s, l->order[from + i]);
     }
+    const ft_loader_options *o = &l->sampler.options;
+    s->share = 1;
+    if (s->err != FT_OK || !s->x || !o->training || !ft_mix_changes(&o->augment.mix)) return;
+    ft_rng rng = ft_augment_batch_rng(l->epoch_seed, k);
+    s->share =
+        ft_mix_batch(&o->augment.mix, &rng, s->n, o->image.h, o->image.w, o->image.c, s->x, scratch->numbers);
 }
 
 static bool can_claim(const ft_loader *l) {
@@ -325,7 +332,12 @@ ft_err ft_loader_next(ft_loader *loader, ft_batch *b) {
         FT_TRY(set_aside(loader, s));
         if (s->err != FT_OK) return ft_err_set(s->err, "%s", s->message);
         if (s->n == 0) continue;
-        *b = (ft_batch){.n = s->n, .x = s->x, .labels = s->labels, .index = s->index, .next = loader->out};
+        *b = (ft_batch){.n = s->n,
+                        .x = s->x,
+                        .labels = s->labels,
+                        .index = s->index,
+                        .share = s->share,
+                        .next = loader->out};
         return FT_OK;
     }
     b->next = loader->end;

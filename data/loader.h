@@ -40,6 +40,7 @@ typedef struct ft_batch {
     const float *x;       /* (n, h, w, c) */
     const float *labels;  /* (n): class numbers */
     const int32_t *index; /* (n): sample numbers in the data set */
+    float share;  /* images mixed (data/mix.h): of sample i, the rest is the one before it; 1: none are */
     int32_t next; /* the batch of the epoch that comes next: ft_loader_start there goes on behind this one */
 } ft_batch;
 

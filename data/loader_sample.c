@@ -1,6 +1,11 @@
 /* One sample: read or cached -> sized -> augmented -> normalised. */
 #include "data/loader_sample.h"
 
+#include "data/blur.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 ft_err ft_sampler_scratch_init(ft_sampler_scratch *s, const ft_preprocess *p) {
     *s = (ft_sampler_scratch){0};
     for (int i = 0; i < 2; i++) {
@@ -10,12 +15,17 @@ ft_err ft_sampler_scratch_init(ft_sampler_scratch *s, const ft_preprocess *p) {
             return e;
         }
     }
-    return FT_OK;
+    s->numbers = ft_alloc((size_t)p->h * (size_t)p->w, (size_t)p->c * sizeof *s->numbers);
+    if (s->numbers) return FT_OK;
+    ft_sampler_scratch_free(s);
+    FT_FAIL(MEMORY, "no memory for an image of %d x %d x %d", p->w, p->h, p->c);
 }
 
 void ft_sampler_scratch_free(ft_sampler_scratch *s) {
     ft_resizer_free(&s->resizer);
     for (int i = 0; i < 2; i++) ft_image_free(&s->sized[i]);
+    free(s->numbers);
+    s->numbers = NULL;
 }
 
 /* The inception crop needs the original; everything else starts from the input's size. */
@@ -42,6 +52,22 @@ static ft_err make_base(const ft_sampler *s, ft_sampler_scratch *scratch, int32_
     return e;
 }
 
+/* Numbers from pixels: by the table, or with what is done to them on the way. */
+static void make_numbers(const ft_sampler *s, ft_sampler_scratch *scratch, const ft_augment_plan *plan,
+                         const ft_image *im, float *x) {
+    const ft_preprocess *p = &s->options.image;
+    if (plan->color.n == 0 && !plan->grey && !(plan->blur > 0)) {
+        ft_normalizer_apply(&s->normalizer, im, plan->mirrored, x);
+        return;
+    }
+    int64_t pixels = (int64_t)p->w * p->h;
+    ft_normalizer_apply(&s->unit, im, plan->mirrored, x);
+    ft_color_apply(&plan->color, pixels, p->c, x);
+    if (plan->grey) ft_color_to_grey(pixels, p->c, x);
+    if (plan->blur > 0) ft_blur(p->h, p->w, p->c, plan->blur, x, scratch->numbers);
+    ft_normalizer_apply_floats(&s->normalizer, pixels, p->c, x);
+}
+
 static ft_err augment(const ft_sampler *s, ft_sampler_scratch *scratch, uint64_t epoch_seed, int32_t sample,
                       const ft_image *base, float *x) {
     const ft_preprocess *p = &s->options.image;
@@ -61,14 +87,10 @@ static ft_err augment(const ft_sampler *s, ft_sampler_scratch *scratch, uint64_t
         ft_image_warp(im, plan.matrix, spare);
         im = spare;
     }
-    if (plan.color.n == 0) {
-        ft_normalizer_apply(&s->normalizer, im, plan.mirrored, x);
-        return FT_OK;
-    }
-    int64_t pixels = (int64_t)p->w * p->h;
-    ft_normalizer_apply(&s->unit, im, plan.mirrored, x);
-    ft_color_apply(&plan.color, pixels, p->c, x);
-    ft_normalizer_apply_floats(&s->normalizer, pixels, p->c, x);
+    make_numbers(s, scratch, &plan, im, x);
+    for (int32_t y = 0; y < plan.erase_h; y++)
+        memset(x + ((int64_t)(plan.erase_y + y) * p->w + plan.erase_x) * p->c, 0,
+               (size_t)plan.erase_w * (size_t)p->c * sizeof *x);
     return FT_OK;
 }
 

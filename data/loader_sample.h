@@ -18,6 +18,7 @@ typedef struct ft_sampler {
 typedef struct ft_sampler_scratch {
     ft_resizer resizer;
     ft_image sized[2]; /* of the input's size */
+    float *numbers;    /* (h, w, c) */
 } ft_sampler_scratch;
 
 /* On failure the scratch is empty. */

@@ -2,9 +2,9 @@
  * torch.nn.functional.cross_entropy(ignore_index=-1).
  *
  *     loss = 1/D * sum_i sum_k q_ik * (lse_i - z_ik),  lse_i = log sum_j exp z_ij
- *     q_ik = w_k * ((1-eps) * p_ik + eps/c),           p the labels, one-hot for class numbers, w the class
- * weights or 1 D    = sum_i w_label(i) for class numbers, n for probabilities dz   = 1/D * (softmax(z)_ik *
- * sum_j q_ij - q_ik)
+ *     q_ik = w_k * ((1-eps) * p_ik + eps/c),  p the labels, one-hot for class numbers, w the weights or 1
+ *     D    = sum_i w_label(i) for class numbers, n for probabilities
+ *     dz   = 1/D * (softmax(z)_ik * sum_j q_ij - q_ik)
  *
  * A label of -1 leaves its row out; when nothing is left the loss is 0. A class number that is not one of 0
  * .. c-1 makes the loss and every gradient NaN: a step cannot fail. Labels and weights get no gradient.

@@ -1,4 +1,5 @@
-/* Weights of classes against the formulas, and that a run can ask for them. */
+/* Weights of classes against the formulas, and that a run can ask for them, for other orders, and for mixed
+ * images. */
 #include "tests/train_testing.h"
 #include "train/class_weights.h"
 
@@ -51,17 +52,18 @@ START_TEST(runs) {
     assert_ends(tool("ft-train run.yaml --quiet --out plain"), 0);
     static const char *const ways[] = {"train.loss.class_weights=balanced",
                                        "train.loss.class_weights=effective", "data.sampling=balanced",
+                                       "data.augment.mixup=0.3 --set data.augment.cutmix=1",
                                        "data.sampling=identities --set data.sampling.classes=3"};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         assert_ends(tool("ft-train run.yaml --quiet --out way%d --set %s", i, ways[i]), 0);
         char model[32];
         snprintf(model, sizeof model, "way%d/last.h5", i);
         ck_assert_str_ne(first_difference("plain/last.h5", model), "");
     }
     assert_ends(tool("ft-train run.yaml --quiet --out again --set %s --set data.workers=3 --threads 1",
-                     ways[3]),
+                     ways[4]),
                 0);
-    assert_same_model("way3/last.h5", "again/last.h5");
+    assert_same_model("way4/last.h5", "again/last.h5");
     assert_fails(tool("ft-train run.yaml --out no --set data.sampling=identities"), 2, "train.batch: 12");
     assert_fails(
         tool("ft-train run.yaml --out no --set data.sampling=identities --set data.sampling.classes=4 "

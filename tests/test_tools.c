@@ -50,7 +50,7 @@ START_TEST(missing_arguments_show_the_usage) {
     assert_fails(tool("ft-predict"), 2, "usage: ft-predict MODEL.h5 IMAGE...");
     assert_fails(tool("ft-model"), 2, "commands: summary");
     assert_fails(tool("ft-model sumary lenet"), 2, "there is no command 'sumary'; commands: summary");
-    assert_fails(tool("ft-bench"), 2, "commands: peak, conv, model");
+    assert_fails(tool("ft-bench"), 2, "commands: peak, conv, images, model");
 }
 END_TEST
 

@@ -130,9 +130,10 @@ typedef struct ft_config {
             bool flip;
             ft_config_crop crop;
             int32_t pad;
-            double rotate, shift, scale;
+            double rotate, shift, scale, shear;
             ft_config_color color;
             double brightness, contrast, saturation, hue;
+            double grey, blur, erase, mixup, cutmix;
         } augment;
         struct {
             char label[FT_CONFIG_NAME_BYTES], file[FT_CONFIG_NAME_BYTES], split[FT_CONFIG_NAME_BYTES];

@@ -179,7 +179,7 @@ const ft_option ft_options[] = {
     REAL(data.augment.shift, BELOW(0, 1), "0",
          "Shift by up to this fraction of the width and of the height."),
     REAL(data.augment.scale, BELOW(0, 1), "0", "Zoom by a factor within this distance of 1."),
-
+    REAL(data.augment.shear, BELOW(0, 90), "0", "Lean by up to this, either way, degrees."),
     CHOICE(data.augment.color, colors, "none",
            "inception: brightness, saturation, hue and contrast changed as in Inception's training."),
     REAL(data.augment.brightness, FROM(0), "0", "Multiply by a factor within this distance of 1."),
@@ -187,6 +187,14 @@ const ft_option ft_options[] = {
     REAL(data.augment.saturation, FROM(0), "0", "The same for the distance from grey."),
     REAL(data.augment.hue, CLOSED(0, 0.5), "0",
          "Turn the hue by up to this fraction of the circle, either way."),
+    REAL(data.augment.grey, CLOSED(0, 1), "0", "Share of the images that lose their colours."),
+    REAL(data.augment.blur, CLOSED(0, 20), "0", "Blur by a Gaussian of up to this deviation, pixels."),
+    REAL(data.augment.erase, CLOSED(0, 1), "0", "Share of the images of which a rectangle is erased."),
+    REAL(data.augment.mixup, CLOSED(0, 8), "0",
+         "Blend each image and label with another's, in shares from Beta(alpha, alpha) with this alpha; 0: "
+         "off."),
+    REAL(data.augment.cutmix, CLOSED(0, 8), "0",
+         "Paste a box of another image into each, and mix the labels, in such shares; 0: off."),
     SECTION(data.list, NULL,
             "Columns of a list of images: data.path names a .csv or .tsv file with a header."),
     STRING(data.list.label, "", "Column that holds the class; needed for a list."),

@@ -39,7 +39,7 @@ typedef struct ft_option {
     const char *doc;
 } ft_option;
 
-enum { FT_OPTIONS_MAX = 128, FT_OPTION_ROOT = -1 };
+enum { FT_OPTIONS_MAX = 192, FT_OPTION_ROOT = -1 };
 extern const ft_option ft_options[];
 extern const int ft_options_count;
 

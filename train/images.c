@@ -44,15 +44,21 @@ ft_err ft_images_preprocess(const ft_config *c, ft_preprocess *image) {
 }
 
 ft_err ft_images_augment(const ft_config *c, const ft_preprocess *image, ft_augment *augment) {
-    *augment = (ft_augment){.flip = c->data.augment.flip,
-                            .pad = c->data.augment.pad,
-                            .rotate = (float)c->data.augment.rotate,
-                            .shift = (float)c->data.augment.shift,
-                            .scale = (float)c->data.augment.scale,
-                            .color = {.brightness = (float)c->data.augment.brightness,
-                                      .contrast = (float)c->data.augment.contrast,
-                                      .saturation = (float)c->data.augment.saturation,
-                                      .hue = (float)c->data.augment.hue}};
+    *augment =
+        (ft_augment){.flip = c->data.augment.flip,
+                     .pad = c->data.augment.pad,
+                     .rotate = (float)c->data.augment.rotate,
+                     .shift = (float)c->data.augment.shift,
+                     .scale = (float)c->data.augment.scale,
+                     .shear = (float)c->data.augment.shear,
+                     .grey = (float)c->data.augment.grey,
+                     .blur = (float)c->data.augment.blur,
+                     .erase = (float)c->data.augment.erase,
+                     .mix = {.mixup = (float)c->data.augment.mixup, .cutmix = (float)c->data.augment.cutmix},
+                     .color = {.brightness = (float)c->data.augment.brightness,
+                               .contrast = (float)c->data.augment.contrast,
+                               .saturation = (float)c->data.augment.saturation,
+                               .hue = (float)c->data.augment.hue}};
     FT_TRY(ft_color_parse(ft_config_choice(c, "data.augment.color"), &augment->color.color));
     FT_TRY(ft_crop_parse(ft_config_choice(c, "data.augment.crop"), &augment->crop));
     return ft_augment_check(augment, image->h, image->w);

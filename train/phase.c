@@ -89,6 +89,8 @@ static void find_cut(ft_run *r, const ft_plan_spec *spec, const ft_augment *augm
     if (cut.id <= 0) return;
     if (!ph->config.train.feature_cache.use)
         ph->uncached = "train.feature_cache.use is false";
+    else if (ft_mix_changes(&augment->mix))
+        ph->uncached = "the images of a batch are mixed";
     else if (ft_augment_changes(augment) && ph->config.train.feature_cache.variants == 0)
         ph->uncached =
             "images are changed anew in every epoch; train.feature_cache.variants: 2 would keep two of "

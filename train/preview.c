@@ -73,7 +73,7 @@ static ft_err prepare(preview *p, const ft_config *c, const int32_t *index, int3
     FT_TRY(ft_images_preprocess(c, &o->image));
     FT_TRY(ft_images_augment(c, &o->image, &o->augment));
     FT_TRY(ft_images_quarantine(c, p->ds, &o->quarantine));
-    o->batch = 1;
+    o->batch = p->n; /* so that images can be mixed */
     o->seed = ft_rng_derive_name(c->seed, "images");
     ft_normalizer_init(&p->normalizer, &o->image);
     p->sample = ft_alloc((size_t)p->n, sizeof *p->sample);

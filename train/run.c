@@ -82,6 +82,17 @@ static ft_err import_weights(ft_run *r, const ft_weight_source *source) {
     return e;
 }
 
+/* Does any phase mix images? Their labels are probabilities then. */
+static ft_err mixes_images(const ft_config *c, bool *mixes) {
+    *mixes = false;
+    for (int32_t i = 0; i < ft_config_n_phases(c); i++) {
+        ft_config phase;
+        FT_TRY(ft_config_phase(c, i, &phase));
+        *mixes |= phase.data.augment.mixup > 0 || phase.data.augment.cutmix > 0;
+    }
+    return FT_OK;
+}
+
 /* The network with its labels and the weights it starts from. */
 static ft_err start_model(ft_run *r) {
     const ft_config *c = r->config;
@@ -91,8 +102,10 @@ static ft_err start_model(ft_run *r) {
                                      ft_config_choice(c, "model.weights.format")));
     ft_err e = build_model(r, &source);
     if (e == FT_OK) {
-        r->labels = ft_input(r->model->g, "labels", (ft_shape){1, 1, 1, 1});
-        e = ft_graph_status(r->model->g);
+        bool mixes;
+        e = mixes_images(c, &mixes);
+        r->labels = ft_input(r->model->g, "labels", (ft_shape){1, 1, 1, mixes ? r->ds->n_classes : 1});
+        if (e == FT_OK) e = ft_graph_status(r->model->g);
     }
     if (e == FT_OK) ft_graph_init(r->model->g, ft_rng_derive_name(c->seed, "weights"));
     if (e == FT_OK && source.file) e = import_weights(r, &source);

@@ -13,8 +13,8 @@ typedef struct ft_run {
     ft_split split;
     ft_model *model;
     char *weights_report; /* what was imported, as text; NULL: nothing was */
-    ft_val labels;
-    ft_phase phase; /* the one under way */
+    ft_val labels;        /* (n,1,1,1) class numbers; (n,1,1,classes) probabilities where images are mixed */
+    ft_phase phase;       /* the one under way */
     ft_training_state state;
 } ft_run;
 

@@ -84,6 +84,21 @@ static void count_right(trainer *t, const ft_batch *b) {
     t->seen += b->n;
 }
 
+/* Class numbers, or, where images are mixed, probabilities. */
+static void feed_labels(const ft_batch *b, const ft_view *to) {
+    if (to->c == 1) {
+        memcpy(to->p, b->labels, (size_t)b->n * sizeof *to->p);
+        return;
+    }
+    for (int32_t i = 0; i < b->n; i++) {
+        ft_real *row = to->p + i * to->ld;
+        int32_t other = i > 0 ? i - 1 : b->n - 1;
+        memset(row, 0, (size_t)to->c * sizeof *row);
+        row[(int32_t)b->labels[i]] += (ft_real)b->share;
+        row[(int32_t)b->labels[other]] += 1 - (ft_real)b->share;
+    }
+}
+
 /* Forward and backward of one batch. The gradient is weighted by the batch's size where several make a step.
  */
 static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
@@ -93,7 +108,7 @@ static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
     int32_t accumulate = ph->config.train.accumulate;
     ft_view labels = ft_plan_value(ph->plan, r->labels, b->n);
     FT_TRY(ft_batch_feed(b, ph->features, p->epoch, ph->plan, ph->features ? ph->cut : r->model->input));
-    memcpy(labels.p, b->labels, (size_t)b->n * sizeof *labels.p);
+    feed_labels(b, &labels);
     uint64_t seed =
         ft_rng_derive(ft_rng_derive_name(p->seed, "dropout"), (uint64_t)(p->step * accumulate + micro));
     ft_plan_forward(ph->plan, b->n, seed);
