@@ -16,7 +16,15 @@ typedef struct tap {
     int32_t w0, w1;    /* the weights in 1/2048 */
 } tap;
 
-static void taps_fill(tap *t, int32_t n_out, float x0, float x1, bool fixed_point) {
+/* opencv_area's, whose output pixel i begins at i s and blends where it crosses a pixel's edge. */
+static float area_position(int32_t i, double scale, int32_t edge0, int32_t *low) {
+    double below = floor(i * scale), f = (i + 1) - (below + 1) / scale;
+    *low = edge0 + (int32_t)below;
+    return f <= 0 ? 0 : (float)(f - floor(f));
+}
+
+static void taps_fill(tap *t, int32_t n_out, float x0, float x1, ft_resize how) {
+    bool fixed_point = how != FT_RESIZE_TF;
     int32_t edge0 = (int32_t)floorf(x0), edge1 = (int32_t)ceilf(x1) - 1;
     double scale = (double)(x1 - x0) / n_out;
     for (int32_t i = 0; i < n_out; i++) {
@@ -24,7 +32,9 @@ static void taps_fill(tap *t, int32_t n_out, float x0, float x1, bool fixed_poin
         float x = fixed_point ? (float)((i + 0.5) * scale - 0.5 + (double)x0)
                               : ((float)i + 0.5f) * (float)scale - 0.5f + x0;
         float below = floorf(x), f = x - below;
-        int32_t low = (int32_t)below, high = low + 1;
+        int32_t low = (int32_t)below;
+        if (how == FT_RESIZE_OPENCV_AREA) f = area_position(i, scale, edge0, &low);
+        int32_t high = low + 1;
         t[i].low = low < edge0 ? edge0 : low > edge1 ? edge1 : low;
         t[i].high = high < edge0 ? edge0 : high > edge1 ? edge1 : high;
         t[i].f = f;
@@ -63,7 +73,8 @@ typedef union row {
     int32_t *i;
 } row;
 
-ft_err ft_resize_two_tap(ft_resizer *r, const ft_image *src, ft_box box, bool fixed_point, ft_image *dst) {
+ft_err ft_resize_two_tap(ft_resizer *r, const ft_image *src, ft_box box, ft_resize how, ft_image *dst) {
+    bool fixed_point = how != FT_RESIZE_TF;
     int64_t n = (int64_t)dst->w * dst->c, stride = (int64_t)src->w * src->c;
     size_t n_taps = (size_t)dst->w + (size_t)dst->h;
     tap *tx = ft_resizer_reserve(r, n_taps * sizeof(tap) + 2 * (size_t)n * sizeof(float));
@@ -72,8 +83,8 @@ ft_err ft_resize_two_tap(ft_resizer *r, const ft_image *src, ft_box box, bool fi
     tap *ty = tx + dst->w;
     row rows[2] = {{.f = (float *)(ty + dst->h)}, {.f = (float *)(ty + dst->h) + n}};
     int32_t held[2] = {-1, -1};
-    taps_fill(tx, dst->w, box.x0, box.x1, fixed_point);
-    taps_fill(ty, dst->h, box.y0, box.y1, fixed_point);
+    taps_fill(tx, dst->w, box.x0, box.x1, how);
+    taps_fill(ty, dst->h, box.y0, box.y1, how);
     for (int32_t y = 0; y < dst->h; y++) {
         if (held[1] == ty[y].low) { /* what was below is now above */
             row t = rows[0];

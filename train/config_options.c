@@ -83,6 +83,9 @@ static const ft_choice resizers[] = {{"pil", FT_CONFIG_RESIZE_PIL},
                                      {"pil_bicubic", FT_CONFIG_RESIZE_PIL_BICUBIC},
                                      {"tf", FT_CONFIG_RESIZE_TF},
                                      {"opencv", FT_CONFIG_RESIZE_OPENCV},
+                                     {"tf_antialias", FT_CONFIG_RESIZE_TF_ANTIALIAS},
+                                     {"tf_nearest", FT_CONFIG_RESIZE_TF_NEAREST},
+                                     {"opencv_area", FT_CONFIG_RESIZE_OPENCV_AREA},
                                      {0}};
 static const ft_choice crops[] = {{"none", FT_CONFIG_CROP_NONE},
                                   {"random", FT_CONFIG_CROP_RANDOM},
@@ -168,8 +171,9 @@ const ft_option ft_options[] = {
         "unit: to [0, 1]; inception: to [-1, 1], as Keras's and torchvision's Inception weights want it; "
         "standard: each image to zero mean and unit deviation; mean_std: by ImageNet's mean and deviation."),
     CHOICE(data.image.resize, resizers, "pil",
-           "Whose resize to match, bilinear but for pil_bicubic; tf and opencv do not antialias when they "
-           "shrink."),
+           "Whose resize to match, bilinear unless the name says otherwise; tf and opencv do not antialias "
+           "when they "
+           "shrink; tf_nearest is Keras's load_img, too."),
     SECTION(data.augment, NULL, "Random changes of the training images."),
     BOOL(data.augment.flip, "false", "Mirror left and right, half of the time."),
     CHOICE(data.augment.crop, crops, "none",

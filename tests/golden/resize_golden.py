@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Makes resize_golden.bin: what Pillow, OpenCV and PyTorch make of small test images.
 
-Usage: resize_golden.py OUT.bin      (made with Pillow 9.4.0, OpenCV 4.11.0, PyTorch 1.13.0)
+Usage: resize_golden.py OUT.bin      (made with Pillow 9.4.0, OpenCV 4.6.0, PyTorch 1.13.0)
 
 Method tf is taken from torch.nn.functional.interpolate(mode="bilinear", align_corners=False, antialias=False),
-which has tf.image.resize's definition (half-pixel centres, edges repeated), in float64, rounded half up.
+which has tf.image.resize's definition (half-pixel centres, edges repeated), in float64, rounded half up; tf_antialias likewise with antialias=True, tf_nearest from mode="nearest-exact" in float32.
 
 A record, little-endian:
-  uint8 method (0 pil, 1 pil_bicubic, 2 tf, 3 opencv), uint8 channels, uint8 hashed, uint8 0,
+  uint8 method (0 pil, 1 pil_bicubic, 2 tf, 3 opencv, 4 tf_antialias, 5 tf_nearest, 6 opencv_area), uint8 channels, uint8 hashed, uint8 0,
   uint16 src_w, src_h, dst_w, dst_h, float32 box[4],
   then the pixels (dst_h, dst_w, channels), or their FNV-1a hash in 8 bytes when hashed.
 The source of record i is source(i, w, h, c) below.
@@ -52,11 +52,29 @@ def opencv(image, box, w, h):
     return cv2.resize(cropped(image, box).copy(), (w, h), interpolation=cv2.INTER_LINEAR).reshape(h, w, -1)
 
 
+def tf_antialias(image, box, w, h):
+    x = torch.from_numpy(cropped(image, box).astype(np.float64).transpose(2, 0, 1)[None].copy())
+    y = torch.nn.functional.interpolate(x, (h, w), mode="bilinear", align_corners=False, antialias=True)
+    return np.floor(y[0].numpy().transpose(1, 2, 0) + 0.5).astype(np.uint8)
+
+
+def tf_nearest(image, box, w, h):
+    x = torch.from_numpy(cropped(image, box).astype(np.float32).transpose(2, 0, 1)[None].copy())
+    return torch.nn.functional.interpolate(x, (h, w), mode="nearest-exact")[0].numpy().transpose(1, 2, 0).astype(np.uint8)
+
+
+def opencv_area(image, box, w, h):
+    return cv2.resize(cropped(image, box).copy(), (w, h), interpolation=cv2.INTER_AREA).reshape(h, w, -1)
+
+
 METHODS = [
     lambda i, b, w, h: pil(i, b, w, h, Image.Resampling.BILINEAR),
     lambda i, b, w, h: pil(i, b, w, h, Image.Resampling.BICUBIC),
     tf,
     opencv,
+    tf_antialias,
+    tf_nearest,
+    opencv_area,
 ]
 # src_w, src_h, channels, dst_w, dst_h, box, methods
 WHOLE = None
@@ -77,6 +95,8 @@ LARGE = [
     (640, 480, 3, 299, 299, WHOLE, (0, 1)),
     (333, 251, 1, 96, 80, (10.5, 7.25, 300.125, 240.75), (0, 1)),
 ]
+# Methods that came later: records after all others, whose numbers, and so sources, stay.
+LATER = [case[:6] + ((4, 5, 6),) for case in CASES[:8]] + [(250, 250, 1, 40, 32, WHOLE, (4, 5, 6)), (16, 12, 3, 4, 24, WHOLE, (4, 5, 6))]
 
 
 def fnv(data):
@@ -89,7 +109,7 @@ def fnv(data):
 def main(path):
     n = 0
     with open(path, "wb") as out:
-        for hashed, cases in ((0, CASES), (1, LARGE)):
+        for hashed, cases in ((0, CASES), (1, LARGE), (0, LATER)):
             for sw, sh, c, dw, dh, box, methods in cases:
                 box = box or (0, 0, sw, sh)
                 for m in methods:
