@@ -15,9 +15,9 @@
 
 enum { MAX_PATH = 4096 };
 
-#define EXTENSIONS ".jpg .jpeg .png .pgm .ppm .pnm .pbm"
+#define EXTENSIONS ".jpg .jpeg .png .webp .pgm .ppm .pnm .pbm"
 /* Images that cannot be read: better refused by name than passed over. */
-#define UNREADABLE " .gif .bmp .tif .tiff .webp .heic .avif .jp2"
+#define UNREADABLE " .gif .bmp .tif .tiff .heic .avif .jp2"
 
 typedef struct sample {
     char *file; /* in its class folder */

@@ -74,7 +74,7 @@ static const signature signatures[] = {
     {"PPM", 0, 2, "P6", ft_pnm_decode},
     {"GIF", 0, 4, "GIF8", NULL},
     {"BMP", 0, 2, "BM", NULL},
-    {"WebP", 8, 4, "WEBP", NULL},
+    {"WebP", 8, 4, "WEBP", ft_webp_decode},
     {"TIFF", 0, 4, "II*\0", NULL},
     {"TIFF", 0, 4, "MM\0*", NULL},
     {"HEIF or AVIF", 4, 4, "ftyp", NULL},
@@ -94,7 +94,8 @@ ft_err ft_image_decode(const uint8_t *bytes, size_t n, const char *name, ft_imag
                name, want.c);
     FT_REQUIRE(n > 0, DATA, "%s: the file is empty; replace or remove it", name);
     const signature *s = recognise(bytes, n);
-    FT_REQUIRE(s, DATA, "%s: not an image of a known kind (JPEG, PNG, PGM, PPM); replace or remove the file",
+    FT_REQUIRE(s, DATA,
+               "%s: not an image of a known kind (JPEG, PNG, WebP, PGM, PPM); replace or remove the file",
                name);
     FT_REQUIRE(s->decode, DATA,
                "%s: the file is a %s image, which is not supported; convert it to JPEG or PNG", name,

@@ -1,5 +1,5 @@
-/* 8-bit images in memory and their decoders: JPEG, PNG, PNM (PBM, PGM, PPM). The kind is told by the content,
- * never by the file's name. And a PNG writer.
+/* 8-bit images in memory and their decoders: JPEG, PNG, WebP, PNM (PBM, PGM, PPM). The kind is told by the
+ * content, never by the file's name. And a PNG writer.
  */
 #ifndef FACET_DATA_IMAGE_H
 #define FACET_DATA_IMAGE_H

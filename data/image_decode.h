@@ -13,6 +13,7 @@ typedef struct ft_image_bytes {
 
 ft_err ft_jpeg_decode(const ft_image_bytes *in, ft_image_want want, ft_image *out);
 ft_err ft_png_decode(const ft_image_bytes *in, ft_image_want want, ft_image *out);
+ft_err ft_webp_decode(const ft_image_bytes *in, ft_image_want want, ft_image *out);
 ft_err ft_pnm_decode(const ft_image_bytes *in, ft_image_want want, ft_image *out);
 
 /* Checks a size read from a file's header before anything is allocated for it. */

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 build=$PWD/build-aarch64
 sysroot=$build/sysroot
-libraries="libc6-dev libopenblas-openmp-dev libhdf5-dev libyaml-dev libjpeg-dev libspng-dev zlib1g-dev libjansson-dev
+libraries="libc6-dev libopenblas-openmp-dev libhdf5-dev libyaml-dev libjpeg-dev libspng-dev libwebp-dev zlib1g-dev libjansson-dev
 libxxhash-dev check"
 
 install_tools() {

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <webp/encode.h>
 #include <zlib.h>
 
 static const ft_image_want rgb = {.c = 3}, grey = {.c = 1};
@@ -311,11 +312,48 @@ END_TEST
 
 /* ---- kinds and files ---- */
 
+/* ---- WebP ---- */
+
+START_TEST(webp_kinds) {
+    enum { PIXELS = BW * B * BH * B };
+    static uint8_t p[PIXELS * 3], with_alpha[PIXELS * 4];
+    paint_blocks(p, 3);
+    for (int i = 0; i < PIXELS; i++) {
+        memcpy(with_alpha + 4 * i, p + 3 * i, 3);
+        with_alpha[4 * i + 3] = (uint8_t)(1 + i % 255);
+    }
+    uint8_t *out[3];
+    size_t n[3] = {WebPEncodeLosslessRGB(p, BW * B, BH * B, BW * B * 3, &out[0]),
+                   WebPEncodeLosslessRGBA(with_alpha, BW * B, BH * B, BW * B * 4, &out[1]),
+                   WebPEncodeRGB(p, BW * B, BH * B, BW * B * 3, 100, &out[2])};
+    for (int k = 0; k < 3; k++) {
+        ck_assert(n[k] > 0);
+        ft_image im = decode_ok(out[k], n[k], rgb), g = decode_ok(out[k], n[k], grey);
+        ck_assert(im.w == BW * B && im.h == BH * B && im.c == 3 && g.c == 1);
+        double worst = 0;
+        for (size_t i = 0; i < sizeof p; i++) worst = fmax(worst, abs(im.p[i] - p[i]));
+        ck_assert_msg(worst <= (k < 2 ? 0 : 40), "kind %d: off by %g", k,
+                      worst); /* colours are halved in size */
+        for (int i = 0; i < PIXELS; i++) {
+            const uint8_t *q = im.p + 3 * i;
+            ck_assert(fabs(0.299 * q[0] + 0.587 * q[1] + 0.114 * q[2] - g.p[i]) <= 0.51);
+        }
+        ft_image_free(&im);
+        ft_image_free(&g);
+    }
+    survives_damage((file_bytes){out[0], n[0]}, 1);
+    for (int k = 0; k < 3; k++) WebPFree(out[k]);
+    decode_fails(LITERAL("RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\2\0\0\0\7\0\0\7\0\0ANIM\0\0\0\0"), "animated");
+    decode_fails(LITERAL("RIFF\x1e\0\0\0WEBPVP8L\x05\0\0\0\x2f\xff\xff\xff\x0f\0ANIM\0\0\0\0"),
+                 "more than the limit");
+}
+END_TEST
+
 START_TEST(unknown_kinds) {
     decode_fails("", 0, "empty");
     decode_fails(LITERAL("<html>not found</html>"), "not an image");
     decode_fails(LITERAL("GIF89a......"), "GIF");
-    decode_fails(LITERAL("RIFF....WEBPVP8 "), "WebP");
+    decode_fails(LITERAL("RIFF....WEBPVP8 "), "damaged WebP");
     ft_image im;
     ck_assert_int_eq(ft_image_decode((const uint8_t *)"P5", 2, "x", (ft_image_want){.c = 2}, &im),
                      FT_E_USAGE);
@@ -511,11 +549,25 @@ int main(void) {
     Suite *s = suite_create("image");
     TCase *t = tcase_create("image");
     tcase_set_timeout(t, 60);
-    const TTest *tests[] = {jpeg_colours,  jpeg_grey_file,      jpeg_cmyk,     jpeg_orientation,
-                            jpeg_scaled,   jpeg_damage,         png_kinds,     png_interlaced,
-                            png_damage,    pnm_kinds,           pnm_damage,    unknown_kinds,
-                            from_file,     allocation_limits,   resize_golden, resize_identity_and_errors,
-                            normalisation, preprocess_whole_way};
+    const TTest *tests[] = {jpeg_colours,
+                            jpeg_grey_file,
+                            jpeg_cmyk,
+                            jpeg_orientation,
+                            jpeg_scaled,
+                            jpeg_damage,
+                            png_kinds,
+                            png_interlaced,
+                            png_damage,
+                            pnm_kinds,
+                            pnm_damage,
+                            webp_kinds,
+                            unknown_kinds,
+                            from_file,
+                            allocation_limits,
+                            resize_golden,
+                            resize_identity_and_errors,
+                            normalisation,
+                            preprocess_whole_way};
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) tcase_add_test(t, tests[i]);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

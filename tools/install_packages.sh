@@ -4,7 +4,7 @@
 # Needs to be root or to have sudo only when something is missing.
 set -eu
 
-packages="gcc libc6-dev make cmake pkg-config libopenblas-openmp-dev libhdf5-dev libyaml-dev libjpeg-dev libspng-dev
+packages="gcc libc6-dev make cmake pkg-config libopenblas-openmp-dev libhdf5-dev libyaml-dev libjpeg-dev libspng-dev libwebp-dev
 zlib1g-dev libjansson-dev libxxhash-dev dataset-fashion-mnist"
 if [ "${1:-}" = "--tests" ]; then
     packages="$packages git check clang libclang-rt-dev libomp-dev clang-format"

@@ -128,6 +128,7 @@ typedef struct ft_config {
             int32_t size, channels;
             ft_config_normalize normalize;
             ft_config_resize resize;
+            bool scaled_decode;
         } image;
         struct {
             bool flip;

@@ -174,6 +174,9 @@ const ft_option ft_options[] = {
            "Whose resize to match, bilinear unless the name says otherwise; tf and opencv do not antialias "
            "when they "
            "shrink; tf_nearest is Keras's load_img, too."),
+    BOOL(data.image.scaled_decode, "false",
+         "Decode JPEGs of more than twice the size needed at 1/2, 1/4 or 1/8: faster, pixels differ a "
+         "little."),
     SECTION(data.augment, NULL, "Random changes of the training images."),
     BOOL(data.augment.flip, "false", "Mirror left and right, half of the time."),
     CHOICE(data.augment.crop, crops, "none",

@@ -36,7 +36,11 @@ ft_err ft_images_preprocess(const ft_config *c, ft_preprocess *image) {
     const ft_net *net = ft_net_find(c->model.arch);
     int32_t size = c->data.image.size ? c->data.image.size : net ? net->size : 1;
     int32_t channels = c->data.image.channels ? c->data.image.channels : net ? net->channels : 3;
-    *image = (ft_preprocess){.h = size, .w = size, .c = channels, .center_crop = (float)c->data.center_crop};
+    *image = (ft_preprocess){.h = size,
+                             .w = size,
+                             .c = channels,
+                             .center_crop = (float)c->data.center_crop,
+                             .scaled_decode = c->data.image.scaled_decode};
     FT_TRY(ft_resize_parse(ft_config_choice(c, "data.image.resize"), &image->resize));
     FT_TRY(ft_normalize_parse(ft_config_choice(c, "data.image.normalize"), &image->normalize));
     if (image->normalize == FT_NORMALIZE_MEAN_STD) ft_preprocess_imagenet(image);
