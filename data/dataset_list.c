@@ -15,7 +15,8 @@
 enum { MAX_PATH = 4096, MAX_CONDITIONS = 32, MAX_CLASSES = 65536 };
 
 typedef struct sample {
-    size_t file; /* offset in the text */
+    size_t file;    /* without its folder: offset in the text */
+    int32_t folder; /* of the file: number in the folders */
     int32_t class, group;
     uint8_t fixed; /* ft_fixed */
 } sample;
@@ -26,9 +27,10 @@ typedef struct list {
     sample *samples; /* (base.n) */
     int64_t room;
     int32_t n_there; /* images that exist */
-    char *text;      /* all names, each with its end */
+    char *text;      /* the files' names, each with its end */
     size_t used, text_room;
     ft_intern classes, groups;
+    ft_intern folders; /* of the files, "a/b/" or "" */
 } list;
 
 /* ---- samples ---- */
@@ -47,12 +49,16 @@ static ft_fixed list_fixed(const ft_dataset *ds, int32_t i) {
 
 static void list_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes) {
     const list *l = (const list *)ds;
-    snprintf(buffer, bytes, "%s", l->text + l->samples[i].file);
+    const sample *s = &l->samples[i];
+    snprintf(buffer, bytes, "%s%s", l->folders.text[s->folder], l->text + s->file);
 }
 
-static ft_err path_of(const list *l, const char *file, char path[MAX_PATH]) {
-    int n = snprintf(path, MAX_PATH, "%s%s%s", *file == '/' ? "" : l->folder, *file == '/' ? "" : "/", file);
-    FT_REQUIRE(n > 0 && n < MAX_PATH, DATA, "%s/%.200s...: the path is too long", l->folder, file);
+static ft_err path_of(const list *l, const sample *s, char path[MAX_PATH]) {
+    const char *folder = l->folders.text[s->folder], *file = l->text + s->file;
+    bool whole = *folder == '/';
+    int n = snprintf(path, MAX_PATH, "%s%s%s%s", whole ? "" : l->folder, whole ? "" : "/", folder, file);
+    FT_REQUIRE(n > 0 && n < MAX_PATH, DATA, "%s/%.200s%.200s...: the path is too long", l->folder, folder,
+               file);
     return FT_OK;
 }
 
@@ -60,14 +66,14 @@ static ft_err list_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_
     const list *l = (const list *)ds;
     char path[MAX_PATH];
     *out = (ft_image){0};
-    FT_TRY(path_of(l, l->text + l->samples[i].file, path));
+    FT_TRY(path_of(l, &l->samples[i], path));
     return ft_image_load(path, want, out);
 }
 
 static ft_err list_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
     const list *l = (const list *)ds;
     char path[MAX_PATH];
-    FT_TRY(path_of(l, l->text + l->samples[i].file, path));
+    FT_TRY(path_of(l, &l->samples[i], path));
     return ft_data_file_hash(path, hash);
 }
 
@@ -78,6 +84,7 @@ static void list_free(ft_dataset *ds) {
     free(l->text);
     ft_intern_free(&l->classes); /* base.class_names are its texts */
     ft_intern_free(&l->groups);
+    ft_intern_free(&l->folders);
     free(l);
 }
 
@@ -202,6 +209,17 @@ static ft_err keep_text(list *l, const char *text, size_t *at) {
     return FT_OK;
 }
 
+/* The folder that a file's path begins with, with its slash. */
+static ft_err add_folder(list *l, const char *file, int32_t *number) {
+    char folder[MAX_PATH];
+    const char *slash = strrchr(file, '/');
+    size_t n = slash ? (size_t)(slash - file) + 1 : 0;
+    FT_REQUIRE(n < sizeof folder, DATA, "%.200s...: the path is too long", file);
+    memcpy(folder, file, n);
+    folder[n] = '\0';
+    return ft_intern_add(&l->folders, folder, number);
+}
+
 static ft_err add_sample(list *l, const ft_csv *c, const columns *k) {
     if (l->base.n == l->room) {
         FT_REQUIRE(l->room < INT32_MAX / 2, DATA, "%s: more images than can be numbered", c->path);
@@ -216,11 +234,12 @@ static ft_err add_sample(list *l, const ft_csv *c, const columns *k) {
     sample s = {.fixed = FT_FIXED_NONE, .group = -1};
     char path[MAX_PATH];
     struct stat st;
-    FT_TRY(path_of(l, file, path));
+    FT_TRY(add_folder(l, file, &s.folder));
+    FT_TRY(keep_text(l, file + strlen(l->folders.text[s.folder]), &s.file));
+    FT_TRY(path_of(l, &s, path));
     bool there = stat(path, &st) == 0; /* if not, reading it will tell */
     l->n_there += there;
     if (k->split >= 0) FT_TRY(part_of(c, c->field[k->split], &s.fixed));
-    FT_TRY(keep_text(l, file, &s.file));
     FT_TRY(ft_intern_add(&l->classes, label, &s.class));
     FT_REQUIRE(l->classes.n <= MAX_CLASSES, DATA,
                "%s: more than %d different labels; is data.list.label the right column?", c->path,
@@ -258,11 +277,13 @@ static ft_err read_lines(list *l, ft_csv *c, const ft_dataset_options *o) {
 static ft_err sort_names(list *l, const char *path) {
     ft_dataset *ds = &l->base;
     FT_REQUIRE(ds->n > 0, DATA, "%s: no line meets data.list.where", path);
+    char first[MAX_PATH];
+    list_name(ds, 0, first, sizeof first);
     FT_REQUIRE(
         l->n_there > 0, DATA,
         "%s: none of its images is there, '%s' of %s for instance; data.list.file and data.list.folder "
         "say where they are",
-        path, l->text + l->samples[0].file, l->folder);
+        path, first, l->folder);
     int32_t *rank = malloc((size_t)(l->classes.n + l->groups.n + 1) * sizeof *rank);
     FT_REQUIRE(rank, MEMORY, "%s: no memory for class names", path);
     int32_t *group_rank = rank + l->classes.n;

@@ -182,8 +182,9 @@ static ft_err allocate(ft_loader *l, const int32_t *index) {
                "no memory for %d batches of %zu images of %d x %d x %d; lower the batch size or data.workers",
                l->n_slots, batch, o->image.h, o->image.w, o->image.c);
     memcpy(l->index, index, (size_t)l->n * sizeof *index);
-    if (o->cache_mb > 0 && !l->sampler.ds->in_memory)
-        FT_TRY(ft_image_cache_new(l->n, (int64_t)o->cache_mb << 20, &l->sampler.cache));
+    int64_t budget = (int64_t)o->cache_mb << 20;
+    if (budget >= l->n * l->sample_floats && budget > 0 && !l->sampler.ds->in_memory)
+        FT_TRY(ft_image_cache_new(l->n, budget, &l->sampler.cache));
     return o->workers == 0 ? ft_sampler_scratch_init(&l->scratch, &o->image) : FT_OK;
 }
 

@@ -29,7 +29,8 @@ typedef struct ft_loader_options {
     uint64_t seed;          /* of the order and of augment */
     int32_t variants;       /* 0: an image is changed anew in every epoch; else as in epoch % variants */
     int32_t workers;  /* threads, 0 to 256; 0: the caller's own thread does the work in ft_loader_next */
-    int32_t cache_mb; /* MiB of decoded images to keep between epochs; 0: none. Unused for data in memory */
+    int32_t cache_mb; /* MiB of decoded images to keep between epochs; 0: none. Unused for data in memory, and
+                         where images of the input's size would not all fit */
     ft_quarantine *quarantine; /* borrowed: bad images (FT_E_DATA) go there and are left out of their batches;
                                   NULL: they are errors */
 } ft_loader_options;

@@ -4,35 +4,39 @@
 #include "train/progress_bar.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
-enum { BATCH = 16 };
+enum { BATCH = 16, WARMING = 64 };
 
-static ft_err read_all(ft_loader *loader, int64_t epoch, int64_t *images) {
-    FT_TRY(ft_loader_start(loader, epoch, 0));
-    for (;;) {
+/* Epoch after epoch until the time is over; the first images are not counted. */
+static ft_err run(ft_loader *loader, double seconds, ft_bench_images *out) {
+    int64_t read = 0, before = 0;
+    double start = 0;
+    FT_TRY(ft_loader_start(loader, 0, 0));
+    for (int64_t epoch = 1; out->seconds < seconds;) {
         ft_batch b;
         FT_TRY(ft_loader_next(loader, &b));
-        if (b.n == 0) return FT_OK;
-        *images += b.n;
+        if (b.n == 0) FT_TRY(ft_loader_start(loader, epoch++, 0));
+        read += b.n;
+        if (start == 0 && read >= WARMING) {
+            before = read;
+            start = ft_clock();
+        }
+        out->images = read - before;
+        out->seconds = start > 0 ? ft_clock() - start : 0;
     }
-}
-
-static ft_err run(ft_loader *loader, double seconds, ft_bench_images *out) {
-    int64_t warming = 0;
-    FT_TRY(read_all(loader, 0, &warming));
-    double start = ft_clock();
-    for (int64_t epoch = 1; out->seconds < seconds; epoch++) {
-        FT_TRY(read_all(loader, epoch, &out->images));
-        out->seconds = ft_clock() - start;
-    }
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    out->max_rss_mb = (double)usage.ru_maxrss * 1024 / 1e6;
     return FT_OK;
 }
 
-ft_err ft_bench_images_run(const char *path, int32_t size, double seconds, ft_bench_images *out) {
+ft_err ft_bench_images_run(const char *path, const ft_dataset_options *list, int32_t size, double seconds,
+                           ft_bench_images *out) {
     *out = (ft_bench_images){0};
     ft_dataset *ds = NULL;
     ft_loader *loader = NULL;
-    FT_TRY(ft_dataset_open(path, NULL, &ds));
+    FT_TRY(ft_dataset_open(path, list, &ds));
     ft_loader_options o = {.image = {.h = size, .w = size, .c = 3, .normalize = FT_NORMALIZE_MEAN_STD},
                            .training = true,
                            .augment = {.flip = true, .crop = FT_CROP_INCEPTION},

@@ -146,7 +146,7 @@ const ft_option ft_options[] = {
     REAL(data.center_crop, UP_TO(0, 1), "1", "Fraction of the sides kept around the centre; 1: no crop."),
     INT(data.workers, CLOSED(0, 256), "1",
         "Threads that load and augment images beside the training; 0: the training does it itself."),
-    INT(data.cache_mb, FROM(0), "512", "Memory for images kept decoded, MiB; 0: none."),
+    INT(data.cache_mb, FROM(0), "512", "Images are kept decoded if they all fit into this, MiB; 0: none."),
     SECTION(data.split, NULL, "Fractions of the images, which must sum to 1."),
     REAL(data.split.train, UP_TO(0, 1), "0.8", "Fraction trained on."),
     REAL(data.split.val, BELOW(0, 1), "0.1", "Fraction watched after every epoch; 0: no validation."),
