@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
+
+enum { MAX_FILE_BYTES = 1 << 30 };
 
 static ft_err cannot_open(const char *path) {
     FT_REQUIRE(errno != ENOENT && errno != ENOTDIR, DATA, "%s: there is no such file", path);
@@ -31,6 +34,33 @@ ft_err ft_data_file_open(const char *path, FILE **file, int64_t *bytes) {
     else if (bytes)
         *bytes = st.st_size;
     return e;
+}
+
+ft_err ft_data_file_read(const char *path, uint8_t **bytes, size_t *n) {
+    FILE *f;
+    int64_t size;
+    FT_TRY(ft_data_file_open(path, &f, &size));
+    uint8_t *p = size <= MAX_FILE_BYTES ? malloc(size ? (size_t)size : 1) : NULL;
+    size_t got = p ? fread(p, 1, (size_t)size, f) : 0;
+    ft_err e = FT_OK;
+    if (size > MAX_FILE_BYTES)
+        e = ft_err_set(FT_E_DATA, "%s: %lld bytes are too many for an image (limit 1 GiB)", path,
+                       (long long)size);
+    else if (!p)
+        e = ft_err_set(FT_E_MEMORY, "%s: no memory to read %lld bytes", path, (long long)size);
+    else if (ferror(f))
+        e = ft_err_set(FT_E_IO, "%s: reading stopped after %zu of %lld bytes: %s", path, got, (long long)size,
+                       strerror(errno));
+    else if (got != (size_t)size)
+        e = ft_err_set(FT_E_DATA, "%s: the file became shorter while it was read", path);
+    fclose(f);
+    if (e != FT_OK) {
+        free(p);
+        return e;
+    }
+    *bytes = p;
+    *n = (size_t)size;
+    return FT_OK;
 }
 
 ft_err ft_data_file_hash(const char *path, uint64_t *hash) {

@@ -20,10 +20,11 @@ ft_err ft_dataset_open(const char *path, const ft_dataset_options *o, ft_dataset
     }
     if (S_ISREG(st.st_mode) && ft_dataset_is_list(path))
         return ft_dataset_open_list(path, o ? o : &usual, ds);
+    if (S_ISREG(st.st_mode) && ft_dataset_is_packed(path)) return ft_dataset_open_packed(path, ds);
     FT_REQUIRE(
         S_ISDIR(st.st_mode), DATA,
         "%s: this is a file; give a folder that holds one sub-folder of images per class, or IDX files, or a "
-        "list that ends in .csv or .tsv",
+        "list that ends in .csv or .tsv, or a packed data set, .h5",
         path);
     if (ft_dataset_is_idx(path)) return ft_dataset_open_idx(path, ds);
     return ft_dataset_open_folder(path, ds);
@@ -51,6 +52,10 @@ void ft_dataset_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes
 
 ft_err ft_dataset_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out) {
     return ds->ops->read(ds, i, want, out);
+}
+
+ft_err ft_dataset_bytes(const ft_dataset *ds, int32_t i, uint8_t **bytes, size_t *n) {
+    return ds->ops->bytes(ds, i, bytes, n);
 }
 
 ft_err ft_dataset_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {

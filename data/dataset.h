@@ -3,6 +3,7 @@
  *   class folders   PATH/CLASS/image.jpg; the classes are the folders, sorted bytewise, then the files
  *   list            PATH.csv or .tsv: a header, then an image a line; ft_dataset_options says which columns
  *                   hold its file, class and part; classes in the order of numbers if all are, else bytewise
+ *   packed          PATH.h5, made of another one by ft-data pack (data/pack.h)
  *   IDX             PATH/{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz], as MNIST and its relatives come
  *                   (a dot may stand for the dash before "idx"). A file classes.txt there may name the
  *                   classes, a line each; else they are "0", "1", ... up to the largest training label
@@ -28,6 +29,7 @@ typedef struct ft_dataset_ops {
     ft_fixed (*fixed)(const ft_dataset *ds, int32_t i);
     void (*name)(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes);
     ft_err (*read)(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
+    ft_err (*bytes)(const ft_dataset *ds, int32_t i, uint8_t **bytes, size_t *n);
     ft_err (*content)(const ft_dataset *ds, int32_t i, uint64_t *hash);
     void (*free)(ft_dataset *ds); /* what the kind allocated, and ds itself */
 } ft_dataset_ops;
@@ -63,6 +65,9 @@ ft_err ft_dataset_open(const char *path, const ft_dataset_options *o, ft_dataset
 /* Releases it; NULL is fine. */
 void ft_dataset_free(ft_dataset *ds);
 
+/* Whether the file's name is a packed data set's. */
+bool ft_dataset_is_packed(const char *path);
+
 /* The class of sample i, 0 .. n_classes-1. */
 int32_t ft_dataset_label(const ft_dataset *ds, int32_t i);
 /* The group of sample i, 0 .. n_groups-1; -1 where there are no groups. */
@@ -74,6 +79,8 @@ void ft_dataset_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes
 /* Sample i as an image, which the caller frees. Errors as ft_image_load, naming the file; *out is then empty.
  */
 ft_err ft_dataset_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
+/* Sample i as the bytes of an image file, the caller's to free. FT_E_DATA, FT_E_IO, FT_E_MEMORY. */
+ft_err ft_dataset_bytes(const ft_dataset *ds, int32_t i, uint8_t **bytes, size_t *n);
 /* XXH3-64 of what sample i is made from, its file's bytes for instance: equal for equal images. FT_E_DATA:
  * it is not there or may not be read; FT_E_IO. */
 ft_err ft_dataset_content(const ft_dataset *ds, int32_t i, uint64_t *hash);

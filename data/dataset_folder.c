@@ -61,6 +61,12 @@ static ft_err folder_read(const ft_dataset *ds, int32_t i, ft_image_want want, f
     return ft_image_load(path, want, out);
 }
 
+static ft_err folder_bytes(const ft_dataset *ds, int32_t i, uint8_t **bytes, size_t *n) {
+    char path[MAX_PATH];
+    FT_TRY(sample_path(ds, i, path));
+    return ft_data_file_read(path, bytes, n);
+}
+
 static ft_err folder_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
     char path[MAX_PATH];
     FT_TRY(sample_path(ds, i, path));
@@ -81,6 +87,7 @@ static const ft_dataset_ops folder_ops = {.kind = "class folders",
                                           .fixed = folder_fixed,
                                           .name = folder_name,
                                           .read = folder_read,
+                                          .bytes = folder_bytes,
                                           .content = folder_content,
                                           .free = folder_free};
 

@@ -70,6 +70,20 @@ static ft_err idx_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_i
     return FT_OK;
 }
 
+/* As a PGM file. */
+static ft_err idx_bytes(const ft_dataset *ds, int32_t i, uint8_t **bytes, size_t *n) {
+    const idx_file *f = &locate(ds, &i)->images;
+    char head[64];
+    size_t n_head = (size_t)snprintf(head, sizeof head, "P5 %d %d 255\n", f->w, f->h);
+    size_t pixels = (size_t)f->w * (size_t)f->h;
+    *n = n_head + pixels;
+    *bytes = malloc(*n);
+    FT_REQUIRE(*bytes, MEMORY, "no memory for an image of %d x %d", f->w, f->h);
+    memcpy(*bytes, head, n_head);
+    memcpy(*bytes + n_head, f->p + (int64_t)i * (int64_t)pixels, pixels);
+    return FT_OK;
+}
+
 static ft_err idx_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
     const idx_file *f = &locate(ds, &i)->images;
     int64_t n = (int64_t)f->w * f->h;
@@ -92,6 +106,7 @@ static const ft_dataset_ops idx_ops = {.kind = "IDX",
                                        .fixed = idx_fixed,
                                        .name = idx_name,
                                        .read = idx_read,
+                                       .bytes = idx_bytes,
                                        .content = idx_content,
                                        .free = idx_free};
 

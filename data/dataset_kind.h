@@ -8,6 +8,7 @@
 ft_err ft_dataset_open_folder(const char *path, ft_dataset **ds);
 ft_err ft_dataset_open_idx(const char *path, ft_dataset **ds);
 ft_err ft_dataset_open_list(const char *path, const ft_dataset_options *o, ft_dataset **ds);
+ft_err ft_dataset_open_packed(const char *path, ft_dataset **ds);
 /* Whether the file's name is a list's. */
 bool ft_dataset_is_list(const char *path);
 /* Whether the folder holds an IDX file of images. */

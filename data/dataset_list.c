@@ -70,6 +70,13 @@ static ft_err list_read(const ft_dataset *ds, int32_t i, ft_image_want want, ft_
     return ft_image_load(path, want, out);
 }
 
+static ft_err list_bytes(const ft_dataset *ds, int32_t i, uint8_t **bytes, size_t *n) {
+    const list *l = (const list *)ds;
+    char path[MAX_PATH];
+    FT_TRY(path_of(l, &l->samples[i], path));
+    return ft_data_file_read(path, bytes, n);
+}
+
 static ft_err list_content(const ft_dataset *ds, int32_t i, uint64_t *hash) {
     const list *l = (const list *)ds;
     char path[MAX_PATH];
@@ -94,6 +101,7 @@ static const ft_dataset_ops list_ops = {.kind = "list",
                                         .fixed = list_fixed,
                                         .name = list_name,
                                         .read = list_read,
+                                        .bytes = list_bytes,
                                         .content = list_content,
                                         .free = list_free};
 

@@ -4,14 +4,11 @@
 #include "data/data_file.h"
 #include "data/image_decode.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_FILE_BYTES = 1 << 30 };
 
 ft_err ft_image_check_size(const char *name, int64_t w, int64_t h) {
     FT_REQUIRE(w > 0 && h > 0, DATA, "%s: the image has no pixels (%lld x %lld); replace or remove the file",
@@ -104,39 +101,11 @@ ft_err ft_image_decode(const uint8_t *bytes, size_t n, const char *name, ft_imag
     return e == FT_E_MEMORY ? ft_err_prefix(e, "%s", name) : e;
 }
 
-/* The whole of a file; *bytes is the caller's to free after FT_OK. */
-static ft_err read_all(const char *path, uint8_t **bytes, size_t *n) {
-    FILE *f;
-    int64_t size;
-    FT_TRY(ft_data_file_open(path, &f, &size));
-    uint8_t *p = size <= MAX_FILE_BYTES ? malloc(size ? (size_t)size : 1) : NULL;
-    size_t got = p ? fread(p, 1, (size_t)size, f) : 0;
-    ft_err e = FT_OK;
-    if (size > MAX_FILE_BYTES)
-        e = ft_err_set(FT_E_DATA, "%s: %lld bytes are too many for an image (limit 1 GiB)", path,
-                       (long long)size);
-    else if (!p)
-        e = ft_err_set(FT_E_MEMORY, "%s: no memory to read %lld bytes", path, (long long)size);
-    else if (ferror(f))
-        e = ft_err_set(FT_E_IO, "%s: reading stopped after %zu of %lld bytes: %s", path, got, (long long)size,
-                       strerror(errno));
-    else if (got != (size_t)size)
-        e = ft_err_set(FT_E_DATA, "%s: the file became shorter while it was read", path);
-    fclose(f);
-    if (e != FT_OK) {
-        free(p);
-        return e;
-    }
-    *bytes = p;
-    *n = (size_t)size;
-    return FT_OK;
-}
-
 ft_err ft_image_load(const char *path, ft_image_want want, ft_image *out) {
     *out = (ft_image){0};
     uint8_t *bytes = NULL;
     size_t n = 0;
-    FT_TRY(read_all(path, &bytes, &n));
+    FT_TRY(ft_data_file_read(path, &bytes, &n));
     ft_err e = ft_image_decode(bytes, n, path, want, out);
     free(bytes);
     return e;

@@ -1,4 +1,5 @@
 /* ft-data: what is in a data set, what is wrong with it, how it is divided, and what a network sees of it. */
+#include "data/pack.h"
 #include "data/split_print.h"
 #include "tools/cli.h"
 #include "train/preview.h"
@@ -167,6 +168,70 @@ static int split(int argc, char **argv) {
     return end(&d, e);
 }
 
+typedef struct packing {
+    ft_progress_bar bar;
+    int32_t n;
+} packing;
+
+static void tell(void *ctx, int32_t done, const char *why) {
+    packing *p = ctx;
+    if (why) {
+        ft_progress_bar_clear(&p->bar);
+        fprintf(stderr, "left out %s\n", why);
+    }
+    ft_progress_bar_update(&p->bar, done, p->n, "");
+}
+
+static ft_err pack_all(data *d, ft_pack_options *o, const char *to) {
+    packing p = {.n = d->ds->n};
+    int32_t n = 0;
+    FT_REQUIRE(o->size == 0 || o->decoded, USAGE, "--size: only --decoded images are resized");
+    FT_TRY(ft_resize_parse(ft_config_choice(&d->config, "data.image.resize"), &o->resize));
+    ft_progress_bar_start(&p.bar, stderr, "packing", 0);
+    ft_err e = ft_pack_write(d->ds, o, to, tell, &p, &n);
+    ft_progress_bar_clear(&p.bar);
+    if (e == FT_OK) printf("%s: %d of %d images\n", to, n, d->ds->n);
+    return e;
+}
+
+static int pack(int argc, char **argv) {
+    ft_cli_list settings = {0};
+    ft_pack_options o = {0};
+    const char *to = NULL;
+    const ft_cli_option options[] = {
+        SET_OPTION(&settings),
+        {.name = "to", .argument = "FILE.h5", .string = &to, .help = "The file to write."},
+        {.name = "decoded",
+         .flag = &o.decoded,
+         .help = "Packs pixels, so that reading needs no decoding; by default the files as they are."},
+        {.name = "size",
+         .argument = "N",
+         .number = &o.size,
+         .low = 1,
+         .high = 8192,
+         .help = "With --decoded: resizes to N x N pixels, as data.image.resize says."},
+        {0}};
+    const ft_cli cli = {
+        .program = "ft-data pack",
+        .usage = "PATH --to FILE.h5 [options]",
+        .about =
+            "Puts a data set into one file with checksums, which data.path then names: quick to copy and "
+            "to open. Images that cannot be read are left out.",
+        .notes = PATH_NOTES,
+        .options = options,
+        .min_args = 1,
+        .max_args = 1};
+    char **args;
+    int status;
+    if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
+    if (!to || !ft_dataset_is_packed(to))
+        return ft_cli_fail(ft_err_set(FT_E_USAGE, "name the file to write, which ends in .h5: --to FILE.h5"));
+    static data d;
+    ft_err e = open_data(&d, args[0], &settings);
+    if (e == FT_OK) e = pack_all(&d, &o, to);
+    return end(&d, e);
+}
+
 static ft_err draw(data *d, int32_t n_images, int32_t n_variants, const char *to) {
     ft_image sheet;
     FT_TRY(ft_images_split(&d->config, d->ds, &d->split));
@@ -220,6 +285,7 @@ int main(int argc, char **argv) {
     static const ft_cli_command commands[] = {{"stats", "what is in a data set", stats},
                                               {"check", "which images cannot be used, and why", check},
                                               {"split", "how it is divided", split},
+                                              {"pack", "one file of all", pack},
                                               {"preview", "what a network sees of it, as a picture", preview},
                                               {0}};
     return ft_cli_dispatch("ft-data", "Looks at data sets before anything is trained on them.", commands,
