@@ -42,6 +42,10 @@ int32_t ft_dataset_group(const ft_dataset *ds, int32_t i) {
     return ds->ops->group ? ds->ops->group(ds, i) : -1;
 }
 
+int32_t ft_dataset_source(const ft_dataset *ds, int32_t i) {
+    return ds->ops->source ? ds->ops->source(ds, i) : 0;
+}
+
 ft_fixed ft_dataset_fixed(const ft_dataset *ds, int32_t i) {
     return ds->ops->fixed(ds, i);
 }

@@ -25,7 +25,8 @@ typedef struct ft_dataset ft_dataset;
 typedef struct ft_dataset_ops {
     const char *kind;
     int32_t (*label)(const ft_dataset *ds, int32_t i);
-    int32_t (*group)(const ft_dataset *ds, int32_t i); /* NULL: no groups */
+    int32_t (*group)(const ft_dataset *ds, int32_t i);  /* NULL: no groups */
+    int32_t (*source)(const ft_dataset *ds, int32_t i); /* NULL: there is one */
     ft_fixed (*fixed)(const ft_dataset *ds, int32_t i);
     void (*name)(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes);
     ft_err (*read)(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
@@ -38,10 +39,12 @@ typedef struct ft_dataset_ops {
 struct ft_dataset {
     const ft_dataset_ops *ops;
     int32_t n, n_classes;
-    int32_t n_groups;     /* of samples that belong together, one person's for instance; 0: none */
-    char **class_names;   /* (n_classes), owned */
-    int32_t n_ignored;    /* files passed over because their names are no image's */
-    bool in_memory;       /* reading a sample costs no decoding */
+    int32_t n_groups;            /* of samples that belong together, one person's for instance; 0: none */
+    int32_t n_sources;           /* data sets that were joined; 0: none */
+    const float *source_weights; /* (n_sources): how often an epoch shows a sample of each, on average */
+    char **class_names;          /* (n_classes), owned */
+    int32_t n_ignored;           /* files passed over because their names are no image's */
+    bool in_memory;              /* reading a sample costs no decoding */
     uint64_t fingerprint; /* of names, sizes and labels: tells whether the data changed; moving the folder
                              does not */
 };
@@ -62,6 +65,11 @@ typedef struct ft_dataset_options {
  * is not there; FT_E_DATA says what is wrong with the data, FT_E_IO that they cannot be read. After a failure
  * *ds is NULL. */
 ft_err ft_dataset_open(const char *path, const ft_dataset_options *o, ft_dataset **ds);
+/* The n data sets at these paths as one, each sample of source k to be shown weights[k] > 0 times in an epoch
+ * of training, on average. Classes of one name are one. A sample's name begins with its source's path. Errors
+ * as ft_dataset_open; *ds is then NULL. */
+ft_err ft_dataset_join(int32_t n, const char *const *paths, const float *weights, const ft_dataset_options *o,
+                       ft_dataset **ds);
 /* Releases it; NULL is fine. */
 void ft_dataset_free(ft_dataset *ds);
 
@@ -72,6 +80,8 @@ bool ft_dataset_is_packed(const char *path);
 int32_t ft_dataset_label(const ft_dataset *ds, int32_t i);
 /* The group of sample i, 0 .. n_groups-1; -1 where there are no groups. */
 int32_t ft_dataset_group(const ft_dataset *ds, int32_t i);
+/* The source of sample i, 0 where nothing was joined. */
+int32_t ft_dataset_source(const ft_dataset *ds, int32_t i);
 ft_fixed ft_dataset_fixed(const ft_dataset *ds, int32_t i);
 /* The name of sample i, relative to the path opened ("CLASS/image.jpg", "train-images-idx3-ubyte.gz[7]"), cut
  * to fit. */

@@ -2,6 +2,7 @@
 
 #include "tensor/rng.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,9 @@ struct ft_order {
     int32_t *start;    /* (n_classes + 1): where each one's members begin */
     int32_t *member;   /* (n): positions, by class; drawing puts those of a class in another order */
     int32_t *class_order, *cursor; /* (n_classes) */
+    int32_t n_sources;             /* above 0: FT_SAMPLING_SHUFFLE of sources with weights */
+    const float *weights;          /* (n_sources) */
+    int32_t *source_start;         /* (n_sources + 1): where each one's members begin */
 };
 
 ft_err ft_sampling_parse(const char *name, ft_sampling *how) {
@@ -38,8 +42,41 @@ static ft_err group_members(ft_order *o, const ft_dataset *ds, const int32_t *in
     return FT_OK;
 }
 
+/* Members by source. */
+static ft_err group_by_source(ft_order *o, const ft_dataset *ds, const int32_t *index) {
+    o->n_sources = ds->n_sources;
+    o->weights = ds->source_weights;
+    o->source_start = ft_alloc((size_t)ds->n_sources + 1, sizeof *o->source_start);
+    int32_t *at = ft_alloc((size_t)ds->n_sources + 1, sizeof *at);
+    if (!o->source_start || !at) {
+        free(at);
+        FT_FAIL(MEMORY, "no memory for the order of %d images", o->n);
+    }
+    for (int32_t i = 0; i < o->n; i++) at[ft_dataset_source(ds, index[i]) + 1]++;
+    for (int32_t k = 0; k < ds->n_sources; k++) o->source_start[k + 1] = at[k + 1] += at[k];
+    for (int32_t i = 0; i < o->n; i++) o->member[at[ft_dataset_source(ds, index[i])]++] = i;
+    free(at);
+    return FT_OK;
+}
+
+static int32_t source_size(const ft_order *o, int32_t k) {
+    return o->source_start[k + 1] - o->source_start[k];
+}
+
+/* Samples of source k in an epoch. */
+static int32_t source_share(const ft_order *o, int32_t k) {
+    return (int32_t)lround((double)o->weights[k] * source_size(o, k));
+}
+
 static ft_err set_length(ft_order *o) {
     o->length = o->n;
+    if (o->options.how == FT_SAMPLING_SHUFFLE && o->n_sources > 0) {
+        double length = 0;
+        for (int32_t k = 0; k < o->n_sources; k++) length += source_share(o, k);
+        FT_REQUIRE(length >= 1 && length < INT32_MAX, CONFIG,
+                   "data.join: with these weights an epoch would have %.0f images", length);
+        o->length = (int32_t)length;
+    }
     if (o->options.how != FT_SAMPLING_IDENTITIES) return FT_OK;
     int32_t classes = o->options.classes;
     int64_t batch = (int64_t)classes * o->options.images;
@@ -66,8 +103,10 @@ ft_err ft_order_new(const ft_dataset *ds, const int32_t *index, int32_t n, const
                     .class_order = ft_alloc(most, sizeof(int32_t)),
                     .cursor = ft_alloc(most, sizeof(int32_t))};
     ft_err e = o->start && o->member && o->class_order && o->cursor
-                   ? group_members(o, ds, index)
+                   ? FT_OK
                    : ft_err_set(FT_E_MEMORY, "no memory for the order of %d images", n);
+    bool by_source = options->how == FT_SAMPLING_SHUFFLE && ds->n_sources > 0;
+    if (e == FT_OK) e = by_source ? group_by_source(o, ds, index) : group_members(o, ds, index);
     if (e == FT_OK) e = set_length(o);
     if (e != FT_OK)
         ft_order_free(o);
@@ -82,6 +121,7 @@ void ft_order_free(ft_order *o) {
     free(o->member);
     free(o->class_order);
     free(o->cursor);
+    free(o->source_start);
     free(o);
 }
 
@@ -138,11 +178,27 @@ static void draw_identities(ft_order *o, ft_rng *rng, int32_t *position) {
     }
 }
 
+/* Of each source a window of its share into its members again and again, in an order that stays; the window
+ * moves on from epoch to epoch, so that all come equally often. */
+static void draw_sources(const ft_order *o, uint64_t seed, int64_t epoch, int32_t *position) {
+    for (int32_t k = 0, at = 0; k < o->n_sources; k++) {
+        int32_t size = source_size(o, k), share = source_share(o, k), first = at;
+        if (size == 0) continue;
+        ft_rng rng = ft_rng_stream(ft_rng_derive_name(seed, "source"), (uint64_t)k);
+        int32_t *members = o->member + o->source_start[k];
+        qsort(members, (size_t)size, sizeof *members, by_value);
+        ft_rng_shuffle(&rng, members, size);
+        int64_t from = epoch * share % size;
+        while (at - first < share) position[at++] = members[from++ % size];
+    }
+}
+
 void ft_order_draw(ft_order *o, uint64_t seed, int64_t epoch, int32_t *position) {
     ft_rng rng = ft_rng_stream(ft_rng_derive_name(seed, "shuffle"), (uint64_t)epoch);
     if (o->options.how == FT_SAMPLING_SHUFFLE) {
-        for (int32_t i = 0; i < o->n; i++) position[i] = i;
-        ft_rng_shuffle(&rng, position, o->n);
+        for (int32_t i = 0; i < o->n && o->n_sources == 0; i++) position[i] = i;
+        if (o->n_sources > 0) draw_sources(o, seed, epoch, position);
+        ft_rng_shuffle(&rng, position, o->length);
         return;
     }
     reset(o);

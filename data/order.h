@@ -1,7 +1,8 @@
 /* In which order an epoch shows the samples. A function of (labels, options, seed, epoch): the same on every
  * machine.
  *
- *   shuffle      every sample once
+ *   shuffle      every sample once; of joined data (ft_dataset_join) each as often as its source's weight
+ * says: of a weight of 2.5 twice, and half of the source's samples, others in each epoch, a third time
  *   balanced     as many as there are samples, every class as often: the images of small classes come several
  * times, of large ones only some come; within a class each comes again only after all others did identities
  * batches of P classes with K images of each (P x K sampling, Hermans et al. 2017), for losses that compare
@@ -24,8 +25,8 @@ typedef struct ft_order_options {
 
 typedef struct ft_order ft_order;
 
-/* For the n samples in index (n), of which only the labels are read, now. FT_E_CONFIG: fewer classes than
- * o->classes, or fewer samples than a batch; FT_E_MEMORY. *out is then NULL. */
+/* For the n samples in index (n), of which only labels and sources are read, now. FT_E_CONFIG: fewer classes
+ * than o->classes, or fewer samples than a batch; FT_E_MEMORY. *out is then NULL. */
 ft_err ft_order_new(const ft_dataset *ds, const int32_t *index, int32_t n, const ft_order_options *o,
                     ft_order **out);
 void ft_order_free(ft_order *o); /* NULL is fine */

@@ -118,6 +118,7 @@ typedef struct ft_config {
     char output[FT_CONFIG_PATH_BYTES];
     struct {
         char path[FT_CONFIG_PATH_BYTES];
+        ft_config_list join;
         struct {
             double train, val, test;
             ft_config_split_by by;

@@ -143,6 +143,10 @@ const ft_option ft_options[] = {
 
     SECTION(data, NULL, "The images: where they come from and how they are prepared."),
     REQUIRED(data.path, "The data set, a folder with one folder of images per class, for instance."),
+    MAP(data.join, ABOVE(0),
+        "Further data sets by their paths, each with how often an epoch shows its images, on average; those "
+        "of "
+        "data.path come once. Classes of one name are one."),
     REAL(data.center_crop, UP_TO(0, 1), "1", "Fraction of the sides kept around the centre; 1: no crop."),
     INT(data.workers, CLOSED(0, 256), "1",
         "Threads that load and augment images beside the training; 0: the training does it itself."),

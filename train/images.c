@@ -3,6 +3,10 @@
 #include "layers/net.h"
 #include "tensor/rng.h"
 
+#include <string.h>
+
+enum { MAX_SOURCES = 64 };
+
 ft_err ft_images_split(const ft_config *c, const ft_dataset *ds, ft_split *split) {
     ft_split_spec spec = {.fraction = {c->data.split.train, c->data.split.val, c->data.split.test},
                           .list = c->data.split.list,
@@ -23,7 +27,17 @@ ft_err ft_images_open(const ft_config *c, const char *path, ft_dataset **ds) {
                             .group = c->data.split.group,
                             .where = where.at,
                             .n_where = where.n};
-    return ft_dataset_open(path, &o, ds);
+    if (!*c->data.join || strcmp(path, c->data.path) != 0) return ft_dataset_open(path, &o, ds);
+    const char *paths[MAX_SOURCES] = {path};
+    char more[MAX_SOURCES][FT_CONFIG_NAME_BYTES];
+    float weights[MAX_SOURCES] = {1};
+    int32_t n = 1;
+    for (double weight = 1; ft_config_item(c->data.join, n - 1, more[n], &weight); n++) {
+        FT_REQUIRE(n + 1 < MAX_SOURCES, CONFIG, "data.join: more than %d data sets", MAX_SOURCES - 2);
+        paths[n] = more[n];
+        weights[n] = (float)weight;
+    }
+    return ft_dataset_join(n, paths, weights, &o, ds);
 }
 
 ft_err ft_images_quarantine(const ft_config *c, const ft_dataset *ds, ft_quarantine **quarantine) {

@@ -10,7 +10,8 @@
 #include "data/split.h"
 #include "train/config.h"
 
-/* Data as this configuration reads them, those at path. Errors as ft_dataset_open. */
+/* Data as this configuration reads them, those at path; data.join belongs to data.path alone. Errors as
+ * ft_dataset_open. */
 ft_err ft_images_open(const ft_config *config, const char *path, ft_dataset **ds);
 /* The split that it makes of them. Errors as ft_split_make. */
 ft_err ft_images_split(const ft_config *config, const ft_dataset *ds, ft_split *split);
