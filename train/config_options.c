@@ -143,7 +143,7 @@ const ft_option ft_options[] = {
 
     SECTION(data, NULL, "The images: where they come from and how they are prepared."),
     REQUIRED(data.path, "The data set, a folder with one folder of images per class, for instance."),
-    MAP(data.join, ABOVE(0),
+    MAP(data.join, FROM(0),
         "Further data sets by their paths, each with how often an epoch shows its images, on average; those "
         "of "
         "data.path come once. Classes of one name are one."),
