@@ -1,7 +1,8 @@
 /* Ranking numbers: one descending sort, then running counts.
  *
- *   ROC AUC = sum_i (fp_i - fp_{i-1}) (tp_i + tp_{i-1}) / (2 n_pos n_neg)      trapezoids; the sum is an
- * exact integer AP      = sum_i (tp_i - tp_{i-1}) / n_pos * tp_i / (tp_i + fp_i)
+ *   ROC AUC = sum_i (fp_i - fp_{i-1}) (tp_i + tp_{i-1}) / (2 n_pos n_neg)
+ *             trapezoids; the sum is an exact integer
+ *   AP      = sum_i (tp_i - tp_{i-1}) / n_pos * tp_i / (tp_i + fp_i)
  */
 #include "eval/ranking.h"
 

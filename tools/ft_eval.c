@@ -6,6 +6,7 @@
 #include "train/images.h"
 #include "train/progress_bar.h"
 #include "train/results.h"
+#include "train/verify.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 
 typedef struct eval_options {
     const char *model, *data, *split, *report;
+    const char *pairs, *layer, *distance;
+    bool flip;
     int32_t batch, workers;
 } eval_options;
 
@@ -117,6 +120,43 @@ static ft_err run(const eval_options *o, const ft_config *config, ft_model *m, c
     return err;
 }
 
+/* ---- pairs ---- */
+
+static ft_err report_pairs(const eval_options *o, const ft_pairs *p, const float *score) {
+    ft_verification v;
+    char near[FT_CONFIG_PATH_BYTES], folder[FT_CONFIG_PATH_BYTES];
+    const char *slash = strrchr(o->model, '/');
+    snprintf(near, sizeof near, "%.*s", slash ? (int)(slash - o->model) : 1, slash ? o->model : ".");
+    FT_TRY(ft_folder_file(folder, sizeof folder, near, "verification"));
+    const char *to = o->report ? o->report : folder;
+    FT_TRY(ft_verification_compute(p->n, score, p->same, p->n_folds, p->fold, &v));
+    FT_TRY(ft_folder_make(to));
+    FT_TRY(ft_verify_write(to, p, score, &v));
+    ft_verification_print(stdout, &v);
+    fprintf(stderr, "written  %s/verification.json, scores.csv\n", to);
+    return FT_OK;
+}
+
+static ft_err verify(const eval_options *o, const ft_config *config, ft_model *m) {
+    ft_verify_options v = {.layer = o->layer,
+                           .flip = o->flip,
+                           .batch = o->batch ? o->batch : 16,
+                           .workers = o->workers,
+                           .direct = config->kernels == FT_CONFIG_KERNELS_DIRECT};
+    ft_pairs pairs;
+    float *score;
+    FT_TRY(ft_distance_parse(o->distance, &v.distance));
+    FT_TRY(ft_pairs_read(o->pairs, &pairs));
+    ft_progress_bar bar;
+    ft_progress_bar_start(&bar, stderr, "embedding", 0);
+    ft_err e = ft_verify_scores(m, &pairs, o->data, &v, show, &bar, &score);
+    ft_progress_bar_clear(&bar);
+    if (e == FT_OK) e = report_pairs(o, &pairs, score);
+    free(score);
+    ft_pairs_free(&pairs);
+    return e;
+}
+
 static ft_err evaluate(const eval_options *o) {
     ft_model *m = NULL;
     ft_dataset *ds = NULL;
@@ -126,6 +166,11 @@ static ft_err evaluate(const eval_options *o) {
     ft_config_defaults(&config);
     ft_err e = ft_checkpoint_read_model(o->model, &m);
     if (e == FT_OK && m->config) e = ft_config_parse(m->config, strlen(m->config), o->model, &config);
+    if (e == FT_OK && o->pairs) {
+        e = verify(o, &config, m);
+        ft_model_free(m);
+        return e;
+    }
     if (e == FT_OK) e = ft_images_open(&config, o->data, &ds);
     if (e == FT_OK) e = ft_images_quarantine(&config, ds, &quarantine);
     if (e == FT_OK) e = run(o, &config, m, ds, quarantine, &s);
@@ -138,7 +183,7 @@ static ft_err evaluate(const eval_options *o) {
 }
 
 int main(int argc, char **argv) {
-    eval_options o = {.workers = 1};
+    eval_options o = {.workers = 1, .distance = "cosine"};
     int32_t threads = 0;
     const ft_cli_option options[] = {
         {.name = "data",
@@ -155,6 +200,23 @@ int main(int argc, char **argv) {
          .string = &o.report,
          .help =
              "Folder for metrics.json, predictions.csv and report.html; by default eval beside the model."},
+        {.name = "pairs",
+         .argument = "FILE",
+         .string = &o.pairs,
+         .help = "Verification of these pairs of pictures in the folder that --data names: LFW's pairs.txt, "
+                 "or a CSV file "
+                 "with the columns file1, file2, same and fold."},
+        {.name = "layer",
+         .argument = "NODE",
+         .string = &o.layer,
+         .help = "With --pairs: the node whose output is the embedding; the pooled features by default."},
+        {.name = "distance",
+         .argument = "NAME",
+         .string = &o.distance,
+         .help = "With --pairs: cosine (the default) or euclidean."},
+        {.name = "flip",
+         .flag = &o.flip,
+         .help = "With --pairs: adds the embedding of the mirrored picture."},
         {.name = "batch",
          .argument = "N",
          .number = &o.batch,
