@@ -98,3 +98,15 @@ ft_err ft_csv_next(ft_csv *c) {
         if (c->n > 1 || *c->field[0]) return FT_OK;
     }
 }
+
+ft_err ft_csv_column(const ft_csv *c, const char *what, const char *name, size_t len, int32_t *column) {
+    char there[512] = "";
+    for (*column = 0; *column < c->n; ++*column)
+        if (strlen(c->field[*column]) == len && memcmp(c->field[*column], name, len) == 0) return FT_OK;
+    for (int32_t i = 0; i < c->n; i++) {
+        strncat(there, i ? ", " : "", sizeof there - strlen(there) - 1);
+        strncat(there, c->field[i], sizeof there - strlen(there) - 1);
+    }
+    FT_FAIL(CONFIG, "%s: %s: the list has no column '%.*s'; its columns: %s", c->path, what, (int)len, name,
+            there);
+}

@@ -38,6 +38,20 @@ int32_t ft_dataset_label(const ft_dataset *ds, int32_t i) {
     return ds->ops->label(ds, i);
 }
 
+int32_t ft_target_width(const ft_target *t) {
+    return t->kind == FT_TARGET_MULTI ? t->n_classes : 1;
+}
+
+int32_t ft_dataset_target_width(const ft_dataset *ds) {
+    int32_t width = 0;
+    for (int32_t t = 0; t < ds->n_targets; t++) width += ft_target_width(&ds->targets[t]);
+    return width;
+}
+
+void ft_dataset_target(const ft_dataset *ds, int32_t i, int32_t t, float *out) {
+    ds->ops->target(ds, i, t, out);
+}
+
 int32_t ft_dataset_group(const ft_dataset *ds, int32_t i) {
     return ds->ops->group ? ds->ops->group(ds, i) : -1;
 }

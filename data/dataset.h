@@ -20,6 +20,21 @@ typedef enum ft_fixed { FT_FIXED_NONE, FT_FIXED_TRAIN, FT_FIXED_VAL, FT_FIXED_TE
 
 typedef struct ft_dataset ft_dataset;
 
+/* A further thing to be learnt of each sample, besides its class. */
+typedef enum ft_target_kind {
+    FT_TARGET_CLASS,  /* one number: the class's */
+    FT_TARGET_NUMBER, /* one number */
+    FT_TARGET_MULTI   /* n_classes numbers: 1 for each class that it is of, else 0 */
+} ft_target_kind;
+typedef struct ft_target {
+    char *name;
+    ft_target_kind kind;
+    int32_t n_classes;  /* 0 of a number */
+    char **class_names; /* (n_classes) */
+} ft_target;
+/* Numbers that say it. */
+int32_t ft_target_width(const ft_target *t);
+
 /* What a kind of data set implements. i is 0 .. n-1 and not checked; all but free may be called from several
  * threads. */
 typedef struct ft_dataset_ops {
@@ -29,6 +44,7 @@ typedef struct ft_dataset_ops {
     int32_t (*source)(const ft_dataset *ds, int32_t i); /* NULL: there is one */
     ft_fixed (*fixed)(const ft_dataset *ds, int32_t i);
     void (*name)(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes);
+    void (*target)(const ft_dataset *ds, int32_t i, int32_t t, float *out); /* NULL: there are none */
     ft_err (*read)(const ft_dataset *ds, int32_t i, ft_image_want want, ft_image *out);
     ft_err (*bytes)(const ft_dataset *ds, int32_t i, uint8_t **bytes, size_t *n);
     ft_err (*content)(const ft_dataset *ds, int32_t i, uint64_t *hash);
@@ -43,10 +59,12 @@ struct ft_dataset {
     int32_t n_sources;           /* data sets that were joined; 0: none */
     const float *source_weights; /* (n_sources): how often an epoch shows a sample of each, on average */
     char **class_names;          /* (n_classes), owned */
-    int32_t n_ignored;           /* files passed over because their names are no image's */
-    bool in_memory;              /* reading a sample costs no decoding */
-    uint64_t fingerprint; /* of names, sizes and labels: tells whether the data changed; moving the folder
-                             does not */
+    int32_t n_targets;
+    const ft_target *targets; /* (n_targets), owned */
+    int32_t n_ignored;        /* files passed over because their names are no image's */
+    bool in_memory;           /* reading a sample costs no decoding */
+    uint64_t fingerprint;     /* of names, sizes and labels: tells whether the data changed; moving the folder
+                                 does not */
 };
 
 /* How to read a list; zeros where nothing is to be said. Borrowed while it is opened. */
@@ -55,7 +73,10 @@ typedef struct ft_dataset_options {
     const char *file;   /* the column of the images' paths; "file" by default */
     const char *folder; /* of the images, relative to the list's own; none: that */
     const char *split;  /* the column that says train, val or test; none: no part is fixed */
-    const char *group;  /* the column of what belongs together; none: no groups */
+    const char *const
+        *more; /* (n_more): columns of targets, "race", "age:number", "tags:multi" (between '|') */
+    int32_t n_more;
+    const char *group; /* the column of what belongs together; none: no groups */
     const char *const
         *where; /* (n_where) conditions that an image must meet: "column=value", !=, <, <=, >, >= */
     int32_t n_where;
@@ -83,6 +104,10 @@ int32_t ft_dataset_group(const ft_dataset *ds, int32_t i);
 /* The source of sample i, 0 where nothing was joined. */
 int32_t ft_dataset_source(const ft_dataset *ds, int32_t i);
 ft_fixed ft_dataset_fixed(const ft_dataset *ds, int32_t i);
+/* Target t of sample i, to out (ft_target_width). */
+void ft_dataset_target(const ft_dataset *ds, int32_t i, int32_t t, float *out);
+/* Numbers of all targets of a sample. */
+int32_t ft_dataset_target_width(const ft_dataset *ds);
 /* The name of sample i, relative to the path opened ("CLASS/image.jpg", "train-images-idx3-ubyte.gz[7]"), cut
  * to fit. */
 void ft_dataset_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes);

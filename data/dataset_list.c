@@ -6,6 +6,7 @@
 #include "data/data_file.h"
 #include "data/dataset_kind.h"
 #include "data/intern.h"
+#include "data/list_targets.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ typedef struct list {
     char *text;      /* the files' names, each with its end */
     size_t used, text_room;
     ft_intern classes, groups;
+    ft_list_targets targets;
     ft_intern folders; /* of the files, "a/b/" or "" */
 } list;
 
@@ -41,6 +43,10 @@ static int32_t list_label(const ft_dataset *ds, int32_t i) {
 
 static int32_t list_group(const ft_dataset *ds, int32_t i) {
     return ((const list *)ds)->samples[i].group;
+}
+
+static void list_target(const ft_dataset *ds, int32_t i, int32_t t, float *out) {
+    ft_list_targets_get(&((const list *)ds)->targets, i, t, out);
 }
 
 static ft_fixed list_fixed(const ft_dataset *ds, int32_t i) {
@@ -92,12 +98,14 @@ static void list_free(ft_dataset *ds) {
     ft_intern_free(&l->classes); /* base.class_names are its texts */
     ft_intern_free(&l->groups);
     ft_intern_free(&l->folders);
+    ft_list_targets_free(&l->targets);
     free(l);
 }
 
 static const ft_dataset_ops list_ops = {.kind = "list",
                                         .label = list_label,
                                         .group = list_group,
+                                        .target = list_target,
                                         .fixed = list_fixed,
                                         .name = list_name,
                                         .read = list_read,
@@ -119,18 +127,6 @@ typedef struct columns {
     int32_t n_where;
 } columns;
 
-static ft_err find_column(const ft_csv *c, const char *what, const char *name, size_t len, int32_t *column) {
-    char there[512] = "";
-    for (*column = 0; *column < c->n; ++*column)
-        if (strlen(c->field[*column]) == len && memcmp(c->field[*column], name, len) == 0) return FT_OK;
-    for (int32_t i = 0; i < c->n; i++) {
-        strncat(there, i ? ", " : "", sizeof there - strlen(there) - 1);
-        strncat(there, c->field[i], sizeof there - strlen(there) - 1);
-    }
-    FT_FAIL(CONFIG, "%s: %s: the list has no column '%.*s'; its columns: %s", c->path, what, (int)len, name,
-            there);
-}
-
 /* "age>=12" */
 static ft_err parse_condition(const ft_csv *c, const char *text, condition *k) {
     size_t len = strcspn(text, "=!<>");
@@ -145,20 +141,20 @@ static ft_err parse_condition(const ft_csv *c, const char *text, condition *k) {
     memcpy(k->op, op, n);
     k->op[n] = '\0';
     k->value = op + n;
-    return find_column(c, "data.list.where", text, len, &k->column);
+    return ft_csv_column(c, "data.list.where", text, len, &k->column);
 }
 
 static ft_err find_columns(const ft_csv *c, const ft_dataset_options *o, columns *k) {
     FT_REQUIRE(o->label && *o->label, CONFIG,
                "%s: a list needs data.list.label, the column that holds the class", c->path);
     const char *file = o->file && *o->file ? o->file : "file";
-    FT_TRY(find_column(c, "data.list.file", file, strlen(file), &k->file));
-    FT_TRY(find_column(c, "data.list.label", o->label, strlen(o->label), &k->label));
+    FT_TRY(ft_csv_column(c, "data.list.file", file, strlen(file), &k->file));
+    FT_TRY(ft_csv_column(c, "data.list.label", o->label, strlen(o->label), &k->label));
     k->split = k->group = -1;
     if (o->split && *o->split)
-        FT_TRY(find_column(c, "data.list.split", o->split, strlen(o->split), &k->split));
+        FT_TRY(ft_csv_column(c, "data.list.split", o->split, strlen(o->split), &k->split));
     if (o->group && *o->group)
-        FT_TRY(find_column(c, "data.split.group", o->group, strlen(o->group), &k->group));
+        FT_TRY(ft_csv_column(c, "data.split.group", o->group, strlen(o->group), &k->group));
     FT_REQUIRE(o->n_where <= MAX_CONDITIONS, CONFIG, "data.list.where: more than %d conditions",
                MAX_CONDITIONS);
     for (k->n_where = 0; k->n_where < o->n_where; k->n_where++)
@@ -253,6 +249,7 @@ static ft_err add_sample(list *l, const ft_csv *c, const columns *k) {
                "%s: more than %d different labels; is data.list.label the right column?", c->path,
                MAX_CLASSES);
     if (k->group >= 0 && *c->field[k->group]) FT_TRY(ft_intern_add(&l->groups, c->field[k->group], &s.group));
+    FT_TRY(ft_list_targets_add(&l->targets, c, l->base.n));
     l->samples[l->base.n++] = s;
     uint64_t *hash = &l->base.fingerprint;
     *hash = ft_hash_number(ft_hash_text(ft_hash_text(*hash, file), label), there ? (uint64_t)st.st_size : 0);
@@ -265,6 +262,7 @@ static ft_err read_lines(list *l, ft_csv *c, const ft_dataset_options *o) {
     FT_REQUIRE(c->n > 0, DATA, "%s: the list is empty; its first line names the columns", c->path);
     int32_t n_columns = c->n;
     FT_TRY(find_columns(c, o, &k));
+    FT_TRY(ft_list_targets_open(&l->targets, c, o->more, o->n_more));
     for (;;) {
         FT_TRY(ft_csv_next(c));
         if (c->n == 0) return FT_OK;
@@ -306,7 +304,9 @@ static ft_err sort_names(list *l, const char *path) {
     ds->class_names = l->classes.text;
     ds->n_classes = l->classes.n;
     ds->n_groups = l->groups.n;
-    return e;
+    ds->n_targets = l->targets.n;
+    ds->targets = l->targets.targets;
+    return e == FT_OK ? ft_list_targets_close(&l->targets, ds->n) : e;
 }
 
 bool ft_dataset_is_list(const char *path) {

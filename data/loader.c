@@ -27,6 +27,7 @@ typedef struct bad_sample {
 
 typedef struct slot {
     float *x, *labels; /* (batch, h, w, c), (batch) */
+    float *targets;    /* (batch, target width) */
     int32_t *index;    /* (batch) */
     int32_t n;
     float share;     /* ft_batch.share */
@@ -42,6 +43,7 @@ struct ft_loader {
     int32_t n, n_batches, n_slots;
     int32_t length; /* samples in an epoch */
     int64_t sample_floats;
+    int32_t target_width;
     int32_t *index;             /* (n): sample numbers */
     int32_t *order;             /* (length): this epoch's positions in index */
     ft_order *drawing;          /* NULL without shuffle */
@@ -80,6 +82,11 @@ static void add_sample(ft_loader *l, ft_sampler_scratch *scratch, slot *s, int32
                                       s->x + s->n * l->sample_floats)
                     : FT_OK;
     if (e == FT_OK) {
+        float *target = s->targets + (int64_t)s->n * l->target_width;
+        for (int32_t t = 0; t < l->sampler.ds->n_targets; t++) {
+            ft_dataset_target(l->sampler.ds, sample, t, target);
+            target += ft_target_width(&l->sampler.ds->targets[t]);
+        }
         s->index[s->n] = sample;
         s->labels[s->n++] = (float)ft_dataset_label(l->sampler.ds, sample);
     } else if (quarantine && e == FT_E_DATA) {
@@ -175,8 +182,9 @@ static ft_err allocate(ft_loader *l, const int32_t *index) {
         if (!o->numbers_only) s->x = ft_alloc(batch, floats * sizeof(float));
         s->labels = ft_alloc(batch, sizeof(float));
         s->index = ft_alloc(batch, sizeof(int32_t));
+        s->targets = ft_alloc(batch, (size_t)(l->target_width + 1) * sizeof(float));
         if (o->quarantine) s->bad = ft_alloc(batch, sizeof *s->bad);
-        ok = (s->x || o->numbers_only) && s->labels && s->index && (s->bad || !o->quarantine);
+        ok = (s->x || o->numbers_only) && s->labels && s->targets && s->index && (s->bad || !o->quarantine);
     }
     FT_REQUIRE(ok, MEMORY,
                "no memory for %d batches of %zu images of %d x %d x %d; lower the batch size or data.workers",
@@ -224,6 +232,7 @@ ft_err ft_loader_new(const ft_dataset *ds, const int32_t *index, int32_t n, cons
     if (l->drawing) l->length = ft_order_length(l->drawing);
     l->n_batches = l->length / options->batch + (l->length % options->batch && !options->drop_last);
     l->n_slots = l->sampler.options.workers ? l->sampler.options.workers + SPARE_SLOTS : 1;
+    l->target_width = ft_dataset_target_width(ds);
     l->sample_floats = (int64_t)options->image.h * options->image.w * options->image.c;
     if (e == FT_OK) e = allocate(l, index);
     if (e == FT_OK) e = start_threads(l);
@@ -247,6 +256,7 @@ void ft_loader_free(ft_loader *loader) {
     for (int32_t i = 0; l->slots && i < l->n_slots; i++) {
         free(l->slots[i].x);
         free(l->slots[i].labels);
+        free(l->slots[i].targets);
         free(l->slots[i].index);
         forget_bad(&l->slots[i]);
         free(l->slots[i].bad);
@@ -336,6 +346,7 @@ ft_err ft_loader_next(ft_loader *loader, ft_batch *b) {
         *b = (ft_batch){.n = s->n,
                         .x = s->x,
                         .labels = s->labels,
+                        .targets = loader->target_width ? s->targets : NULL,
                         .index = s->index,
                         .share = s->share,
                         .next = loader->out};

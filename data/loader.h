@@ -37,9 +37,11 @@ typedef struct ft_loader_options {
 
 /* Valid until the loader's next start, next or free. */
 typedef struct ft_batch {
-    int32_t n;            /* samples, fewer where some were bad; 0 at the end of the epoch */
-    const float *x;       /* (n, h, w, c) */
-    const float *labels;  /* (n): class numbers */
+    int32_t n;           /* samples, fewer where some were bad; 0 at the end of the epoch */
+    const float *x;      /* (n, h, w, c) */
+    const float *labels; /* (n): class numbers */
+    const float
+        *targets; /* (n, ft_dataset_target_width): all targets, one after the other; NULL without any */
     const int32_t *index; /* (n): sample numbers in the data set */
     float share;  /* images mixed (data/mix.h): of sample i, the rest is the one before it; 1: none are */
     int32_t next; /* the batch of the epoch that comes next: ft_loader_start there goes on behind this one */

@@ -29,6 +29,33 @@ static void confusion(FILE *f, const ft_metrics *m) {
     fputs("\n  ]", f);
 }
 
+static void head_number(void *ctx, const char *name, const char *label, double value, const char *reason) {
+    (void)label, (void)reason;
+    fprintf(ctx, ", \"%s\": ", name);
+    ft_json_number(ctx, value);
+}
+
+static void head_reason(void *ctx, const char *name, const char *label, double value, const char *reason) {
+    (void)label, (void)value;
+    if (!reason) return;
+    fprintf(ctx, ", \"%s_undefined\": ", name);
+    ft_json_string(ctx, reason);
+}
+
+static void further_heads(FILE *f, int32_t n, const ft_head_result *heads) {
+    if (n == 0) return;
+    fputs(",\n  \"heads\": {", f);
+    for (int32_t k = 0; k < n; k++) {
+        fputs(k ? ",\n    " : "\n    ", f);
+        ft_json_string(f, heads[k].name);
+        fprintf(f, ": {\"kind\": \"%s\"", ft_head_kind(&heads[k]));
+        ft_head_numbers(&heads[k], head_number, f);
+        ft_head_numbers(&heads[k], head_reason, f);
+        fputc('}', f);
+    }
+    fputs("\n  }", f);
+}
+
 static void per_class(FILE *f, const ft_metrics *m, const char *const *names) {
     fputs(",\n  \"per_class\": [", f);
     for (int32_t c = 0; c < m->k; c++) {
@@ -72,12 +99,14 @@ static void undefined(FILE *f, const ft_metrics *m, double loss) {
 }
 
 ft_err ft_metrics_json_write(const char *path, const ft_metrics *m, const char *const *names,
-                             const char *split, double loss, int64_t n_bad) {
+                             const char *split, double loss, int64_t n_bad, int32_t n_heads,
+                             const ft_head_result *heads) {
     ft_atomic_file a;
     FT_TRY(ft_atomic_open(&a, path));
     headline(a.stream, m, split, loss, n_bad);
     confusion(a.stream, m);
     per_class(a.stream, m, names);
+    further_heads(a.stream, n_heads, heads);
     undefined(a.stream, m, loss);
     return ft_atomic_commit(&a);
 }

@@ -197,6 +197,7 @@ static ft_err body(FILE *f, const ft_report *r) {
     FT_TRY(ft_report_confusion(f, r));
     FT_TRY(ft_report_roc(f, r));
     ft_report_mistakes(f, r);
+    ft_report_heads(f, r);
     ft_report_bad_images(f, r);
     ft_report_run(f, r);
     fputs("</main>\n</body>\n</html>\n", f);

@@ -3,6 +3,7 @@
 #ifndef FACET_EVAL_REPORT_H
 #define FACET_EVAL_REPORT_H
 
+#include "eval/head_result.h"
 #include "eval/history.h"
 #include "eval/metrics.h"
 
@@ -27,6 +28,9 @@ typedef struct ft_report {
 
     const ft_history_row *history; /* (n_history); none: no training curves */
     int64_t n_history;
+
+    const ft_head_result *heads; /* (n_heads) */
+    int32_t n_heads;
 
     const ft_report_bad *bad; /* (n_bad): images left out */
     int32_t n_bad;

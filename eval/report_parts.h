@@ -15,6 +15,7 @@ ft_err ft_report_classes(FILE *f, const ft_report *r);
 ft_err ft_report_confusion(FILE *f, const ft_report *r);
 ft_err ft_report_roc(FILE *f, const ft_report *r);
 void ft_report_mistakes(FILE *f, const ft_report *r);
+void ft_report_heads(FILE *f, const ft_report *r);
 void ft_report_bad_images(FILE *f, const ft_report *r);
 void ft_report_run(FILE *f, const ft_report *r);
 /* A table cell with a number of four decimals, or a dash with the reason as its tooltip. */

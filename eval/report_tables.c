@@ -145,6 +145,32 @@ void ft_report_mistakes(FILE *f, const ft_report *r) {
     fputs("</ol>\n</section>\n", f);
 }
 
+static void head_row(void *ctx, const char *name, const char *label, double value, const char *reason) {
+    FILE *f = ctx;
+    fprintf(f, "<tr><th scope=\"row\">%s</th>", label);
+    ft_report_cell(f, value, reason);
+    fprintf(f, "<td class=\"text key-name\"><code>%s</code></td></tr>\n", name);
+}
+
+void ft_report_heads(FILE *f, const ft_report *r) {
+    if (r->n_heads == 0) return;
+    ft_report_section(f, "heads", "Further heads");
+    for (int32_t k = 0; k < r->n_heads; k++) {
+        const ft_head_result *h = &r->heads[k];
+        fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"A further "
+              "head\"><table>\n<caption>",
+              f);
+        ft_html_text(f, h->name);
+        fputs("</caption>\n<thead><tr><th scope=\"col\">Metric</th><th scope=\"col\" "
+              "class=\"num\">Value</th><th "
+              "scope=\"col\" class=\"key-name\">Name in metrics.json</th></tr></thead>\n<tbody>\n",
+              f);
+        ft_head_numbers(h, head_row, f);
+        fputs("</tbody></table></div>\n", f);
+    }
+    fputs("</section>\n", f);
+}
+
 void ft_report_bad_images(FILE *f, const ft_report *r) {
     if (r->n_bad == 0) return;
     int32_t n = r->n_bad < N_BAD ? r->n_bad : N_BAD;

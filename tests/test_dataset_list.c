@@ -190,6 +190,63 @@ START_TEST(conditions_choose) {
 }
 END_TEST
 
+/* ---- further columns ---- */
+
+START_TEST(targets) {
+    make_list();
+    PUT("list.csv", "file,who,age,race,tags\n"
+                    "a.pgm,x,30.5,2,red|big\n"
+                    "b.pgm,y,-4,10,\n"
+                    "sub/c.pgm,x,1e2,2,big||blue\n");
+    static const char *const more[] = {"age:number", "race", "tags:multi"};
+    ft_dataset *ds =
+        open_list(&(ft_dataset_options){.label = "who", .folder = "images", .more = more, .n_more = 3});
+    ck_assert(ds->n_targets == 3 && ft_dataset_target_width(ds) == 1 + 1 + 3);
+    const ft_target *t = ds->targets;
+    ck_assert(t[0].kind == FT_TARGET_NUMBER && t[1].kind == FT_TARGET_CLASS && t[2].kind == FT_TARGET_MULTI);
+    ck_assert_str_eq(t[0].name, "age");
+    ck_assert_str_eq(t[2].name, "tags");
+    ck_assert(t[1].n_classes == 2 && t[2].n_classes == 3);
+    ck_assert_str_eq(t[1].class_names[1], "10"); /* as numbers */
+    ck_assert_str_eq(t[2].class_names[0], "big");
+    ck_assert_str_eq(t[2].class_names[1], "blue");
+    static const float wanted[3][5] = {{30.5f, 0, 1, 0, 1}, {-4, 1, 0, 0, 0}, {100, 0, 1, 1, 0}};
+    for (int32_t i = 0; i < 3; i++) {
+        float got[5];
+        ft_dataset_target(ds, i, 0, got);
+        ft_dataset_target(ds, i, 1, got + 1);
+        ft_dataset_target(ds, i, 2, got + 2);
+        ck_assert_mem_eq(got, wanted[i], sizeof got);
+    }
+    ft_dataset_free(ds);
+}
+END_TEST
+
+static const struct {
+    const char *more[2];
+    ft_err e;
+    const char *words;
+} wrong_targets[] = {{{"ages:number", NULL}, FT_E_CONFIG, "no column 'ages'"},
+                     {{"age:real", NULL}, FT_E_CONFIG, "'age:real' is of no kind"},
+                     {{"age", "age:number"}, FT_E_CONFIG, "'age' is there twice"},
+                     {{"part:number", NULL},
+                      FT_E_DATA,
+                      "list.csv:2: 'train' in the column part is no number"}};
+
+START_TEST(what_is_wrong_with_targets) {
+    ft_dataset *ds = (ft_dataset *)&ds;
+    make_list();
+    ft_dataset_options o = {.label = "who",
+                            .folder = "images",
+                            .more = wrong_targets[_i].more,
+                            .n_more = wrong_targets[_i].more[1] ? 2 : 1};
+    ck_assert_int_eq(ft_dataset_open("list.csv", &o, &ds), wrong_targets[_i].e);
+    ck_assert_ptr_null(ds);
+    ck_assert_msg(strstr(ft_err_message(), wrong_targets[_i].words), "no \"%s\" in \"%s\"",
+                  wrong_targets[_i].words, ft_err_message());
+}
+END_TEST
+
 static const char *const one_where[][1] = {{"age>=x"}, {"age~3"}, {"agee=3"}, {"age=99"}, {"who>"}};
 
 static const struct {
@@ -269,6 +326,8 @@ int main(void) {
     tcase_add_test(t, columns);
     tcase_add_loop_test(t, conditions_choose, 0, sizeof conditions / sizeof *conditions);
     tcase_add_loop_test(t, what_is_wrong_is_placed, 0, sizeof wrong / sizeof *wrong);
+    tcase_add_test(t, targets);
+    tcase_add_loop_test(t, what_is_wrong_with_targets, 0, sizeof wrong_targets / sizeof *wrong_targets);
     tcase_add_test(t, a_folder_needs_no_options_and_a_list_does);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -244,7 +244,8 @@ START_TEST(json_reads_back) {
     const int32_t label[] = {0, 1, 0};
     ft_metrics m;
     ck_assert_int_eq(ft_metrics_compute(&m, 3, 3, p, label), FT_OK);
-    ck_assert_int_eq(ft_metrics_json_write(in_folder("metrics.json"), &m, odd_names, "test", NAN, 0), FT_OK);
+    ck_assert_int_eq(ft_metrics_json_write(in_folder("metrics.json"), &m, odd_names, "test", NAN, 0, 0, NULL),
+                     FT_OK);
 
     json_error_t error;
     json_t *root = json_load_file(in_folder("metrics.json"), JSON_REJECT_DUPLICATES, &error);
@@ -291,7 +292,7 @@ START_TEST(json_two_classes) {
     const char *const names[] = {"no", "yes"};
     ft_metrics m;
     ck_assert_int_eq(ft_metrics_compute(&m, 3, 2, p, label), FT_OK);
-    ck_assert_int_eq(ft_metrics_json_write(in_folder("two.json"), &m, names, "val", 0.5, 2), FT_OK);
+    ck_assert_int_eq(ft_metrics_json_write(in_folder("two.json"), &m, names, "val", 0.5, 2, 0, NULL), FT_OK);
     json_t *root = json_load_file(in_folder("two.json"), JSON_REJECT_DUPLICATES, NULL);
     assert_json_number(root, "precision", 0.5);
     assert_json_number(root, "recall", 1);
@@ -319,7 +320,7 @@ START_TEST(predictions) {
     const int32_t label[] = {0, -1};
     const char *const paths[] = {"a,b.png", "c\"d.png"};
     const char *const names[] = {"x", "y\nz"};
-    ck_assert_int_eq(ft_predictions_write(in_folder("p.csv"), 2, 2, paths, label, p, names), FT_OK);
+    ck_assert_int_eq(ft_predictions_write(in_folder("p.csv"), 2, 2, paths, label, p, names, 0, NULL), FT_OK);
     char *text = read_file(in_folder("p.csv"));
     ck_assert_str_eq(text, "path,label,prediction,x,\"y\nz\"\n"
                            "\"a,b.png\",x,\"y\nz\",0.100000001,0.899999976\n"

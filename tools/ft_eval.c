@@ -87,6 +87,7 @@ static ft_err report(const eval_options *o, const ft_evaluation *ev, const ft_ev
     FT_TRY(ft_folder_make(to));
     FT_TRY(ft_results_write(to, &r));
     FT_TRY(ft_metrics_print(stdout, &ev->metrics, (const char *const *)e->model->class_names, split, NAN));
+    ft_heads_print(stdout, ev->n_heads, ev->head_results);
     if (e->n > ev->n)
         fprintf(stderr, "left out %lld bad images; %s/quarantine.csv names them\n", (long long)(e->n - ev->n),
                 to);
@@ -97,6 +98,7 @@ static ft_err report(const eval_options *o, const ft_evaluation *ev, const ft_ev
 static ft_err run(const eval_options *o, const ft_config *config, ft_model *m, const ft_dataset *ds,
                   ft_quarantine *quarantine, selection *s) {
     FT_TRY(same_classes(m, ds));
+    FT_TRY(ft_heads_match(m, ds));
     FT_TRY(select_samples(m, ds, config, o->split, s));
     int32_t batch = o->batch                   ? o->batch
                     : config->train.eval_batch ? config->train.eval_batch

@@ -62,7 +62,8 @@ static void compare(ft_h5 *f, const ft_h5_names *names, const ft_tensors *tensor
     }
     for (int64_t i = 0; i < names->n; i++) {
         const char *name = names->name[i];
-        bool ignored = strcmp(name, "class_names") == 0 || (!whole && strncmp(name, "optimizer/", 10) == 0);
+        bool ignored = strcmp(name, "class_names") == 0 || strncmp(name, "heads/", 6) == 0 ||
+                       (!whole && strncmp(name, "optimizer/", 10) == 0);
         if (!seen[i] && !ignored) note(bad, "; %.90s is unexpected", name);
     }
 }

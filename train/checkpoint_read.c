@@ -1,4 +1,5 @@
 /* Reading checkpoints: a model, a resume point. */
+#include "train/checkpoint_heads.h"
 #include "train/checkpoint_match.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ static void close_source(source *s) {
     free(s->arch);
     free(s->model.config);
     free(s->class_names);
+    ft_heads_free(s->model.n_heads, s->model.heads);
 }
 
 static ft_err check_format(ft_h5 *f, int64_t *out) {
@@ -73,6 +75,7 @@ static ft_err read_header(source *s) {
     FT_TRY(read_preprocess(s));
     if (ft_h5_has_attribute(&s->f, "/", "config"))
         FT_TRY(ft_h5_get_string(&s->f, "/", "config", &s->model.config));
+    if (s->version >= 3) FT_TRY(ft_heads_read(&s->f, &s->model.n_heads, &s->model.heads));
     return ft_h5_read_strings(&s->f, "class_names", s->model.options.classes, &s->class_names);
 }
 
@@ -89,7 +92,9 @@ static ft_err read_model(source *s, ft_model **out) {
     FT_TRY(read_header(s));
     ft_err e =
         ft_model_new(s->arch, &s->model.options, &s->model.image, (const char *const *)s->class_names, out);
-    if (e == FT_E_GRAPH) return ft_err_prefix(FT_E_WEIGHTS, "'%s'", s->f.path);
+    for (int32_t k = 0; k < s->model.n_heads && e == FT_OK; k++)
+        e = ft_model_add_head(*out, &s->model.heads[k]);
+    if (e == FT_E_GRAPH || e == FT_E_DATA) return ft_err_prefix(FT_E_WEIGHTS, "'%s'", s->f.path);
     FT_TRY(e);
     (*out)->config = s->model.config;
     s->model.config = NULL;
@@ -123,6 +128,16 @@ static ft_err compare_text(const source *s, const char *what, const char *theirs
     return strcmp(theirs, ours) == 0 ? FT_OK : differs(s, what, theirs, ours);
 }
 
+static ft_err compare_heads(const source *s, const ft_model *m) {
+    char theirs[32], ours[32];
+    snprintf(theirs, sizeof theirs, "%d", s->model.n_heads);
+    snprintf(ours, sizeof ours, "%d", m->n_heads);
+    FT_TRY(compare_text(s, "number of further heads", theirs, ours));
+    for (int32_t k = 0; k < m->n_heads; k++)
+        FT_TRY(compare_text(s, "further head", s->model.heads[k].name, m->heads[k].name));
+    return FT_OK;
+}
+
 static ft_err compare_model(source *s, const ft_model *m) {
     char theirs[96], ours[96];
     FT_TRY(compare_text(s, "network", s->arch, m->net->name));
@@ -133,6 +148,7 @@ static ft_err compare_model(source *s, const ft_model *m) {
         snprintf(what, sizeof what, "class %d", i);
         FT_TRY(compare_text(s, what, s->class_names[i], m->class_names[i]));
     }
+    FT_TRY(compare_heads(s, m));
     const ft_preprocess *a = &s->model.image, *b = &m->image;
     FT_TRY(compare_text(s, "resize", ft_resize_name(a->resize), ft_resize_name(b->resize)));
     return compare_text(s, "normalize", ft_normalize_name(a->normalize), ft_normalize_name(b->normalize));

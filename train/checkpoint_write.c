@@ -1,4 +1,5 @@
 /* Writing checkpoints. */
+#include "train/checkpoint_heads.h"
 #include "train/checkpoint_layout.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@ static ft_err write_model(ft_h5 *f, const ft_model *m) {
     FT_TRY(ft_h5_set_string(f, "/", "normalize", ft_normalize_name(m->image.normalize)));
     FT_TRY(ft_fields_write(f, "/", ft_model_fields, m));
     if (m->config) FT_TRY(ft_h5_set_string(f, "/", "config", m->config));
+    FT_TRY(ft_heads_write(f, m->n_heads, m->heads));
     return ft_h5_write_strings(f, "class_names", m->options.classes, (const char *const *)m->class_names);
 }
 

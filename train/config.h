@@ -143,7 +143,7 @@ typedef struct ft_config {
         struct {
             char label[FT_CONFIG_NAME_BYTES], file[FT_CONFIG_NAME_BYTES], split[FT_CONFIG_NAME_BYTES];
             char folder[FT_CONFIG_PATH_BYTES];
-            ft_config_list where;
+            ft_config_list where, more;
         } list;
         struct {
             ft_config_sampling name;
@@ -208,6 +208,7 @@ typedef struct ft_config {
             double label_smoothing;
             ft_config_class_weights class_weights;
             double effective_beta;
+            ft_config_list head_weights;
         } loss;
         double ema;
         struct {

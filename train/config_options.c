@@ -209,6 +209,9 @@ const ft_option ft_options[] = {
     SECTION(data.list, NULL,
             "Columns of a list of images: data.path names a .csv or .tsv file with a header."),
     STRING(data.list.label, "", "Column that holds the class; needed for a list."),
+    LIST(data.list.more, "Further columns, each learnt by a head of its own: COLUMN of classes, "
+                         "COLUMN:number, or COLUMN:multi of any "
+                         "number of classes with a bar between."),
     STRING(data.list.file, "file", "Column of the images' paths, relative to data.list.folder."),
     STRING(data.list.folder, "", "Folder of the images, relative to the list's own; empty: that."),
     STRING(data.list.split, "",
@@ -318,6 +321,8 @@ const ft_option ft_options[] = {
     CHOICE(
         train.loss.class_weights, class_weights, "none",
         "balanced: weights inverse to the class frequencies; effective: to the effective numbers of images."),
+    MAP(train.loss.head_weights, FROM(0),
+        "What the loss of a further column counts, by columns; 1 by default."),
     REAL(train.loss.effective_beta, BELOW(0, 1), "0.999",
          "effective: a class of n images counts as (1 - beta^n) / (1 - beta) (Cui et al. 2019)."),
     SECTION(train.early_stop, "monitor", "An end before train.epochs."),

@@ -14,10 +14,14 @@ ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds,
                         .cut = o->cut,
                         .quarantine = o->quarantine};
     FT_REQUIRE(model->options.classes >= 2, CONFIG, "a model without classes cannot be evaluated");
+    ft_val *outputs = ft_alloc((size_t)model->n_heads + 1, sizeof *outputs);
+    FT_REQUIRE(outputs, MEMORY, "no memory for a list of nodes");
+    outputs[0] = model->probabilities;
+    for (int32_t k = 0; k < model->n_heads; k++) outputs[k + 1] = model->heads[k].prediction;
     ft_plan_spec spec = {.batch = o->batch < n ? o->batch : n,
                          .direct = o->direct,
-                         .n_outputs = 1,
-                         .outputs = &model->probabilities,
+                         .n_outputs = model->n_heads + 1,
+                         .outputs = outputs,
                          .n_fed = o->features != NULL,
                          .fed = &o->cut};
     ft_loader_options loading = {.image = model->image,
@@ -28,6 +32,7 @@ ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds,
                                  .quarantine = o->quarantine};
     ft_err err = ft_loader_new(ds, index, n, &loading, &e->loader);
     if (err == FT_OK) err = ft_compile(model->g, &spec, &e->plan);
+    free(outputs);
     if (err != FT_OK) ft_evaluator_free(e);
     return err;
 }
@@ -37,6 +42,97 @@ void ft_evaluator_free(ft_evaluator *e) {
     ft_plan_free(e->plan);
     *e = (ft_evaluator){0};
 }
+
+/* ---- further heads ---- */
+
+static ft_err begin_heads(const ft_evaluator *e, ft_evaluation *out) {
+    const ft_model *m = e->model;
+    out->heads = ft_alloc((size_t)m->n_heads + 1, sizeof *out->heads);
+    FT_REQUIRE(out->heads, MEMORY, "no memory for the heads of a model");
+    for (; out->n_heads < m->n_heads; out->n_heads++) {
+        ft_head_evaluation *h = &out->heads[out->n_heads];
+        ft_target t = ft_head_target(&m->heads[out->n_heads]);
+        h->width = ft_head_outputs(&m->heads[out->n_heads]);
+        h->target_width = ft_target_width(&t);
+        h->prediction = ft_alloc((size_t)e->n * (size_t)h->width, sizeof *h->prediction);
+        h->truth = ft_alloc((size_t)e->n * (size_t)h->target_width, sizeof *h->truth);
+        if (!h->prediction || !h->truth) {
+            free(h->prediction);
+            free(h->truth);
+            FT_FAIL(MEMORY, "no memory for the predictions of %d images", e->n);
+        }
+    }
+    return FT_OK;
+}
+
+static ft_err keep_heads(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) {
+    int32_t width = ft_dataset_target_width(e->ds), at = 0;
+    for (int32_t k = 0; k < out->n_heads; k++) {
+        const ft_head *head = &e->model->heads[k];
+        ft_head_evaluation *h = &out->heads[k];
+        ft_view y = ft_plan_value(e->plan, head->prediction, b->n);
+        for (int32_t i = 0; i < b->n; i++) {
+            float *row = h->prediction + (out->n + i) * h->width;
+            for (int32_t c = 0; c < h->width; c++) {
+                double v = (double)y.p[i * y.ld + c];
+                row[c] = (float)(head->kind == FT_TARGET_NUMBER ? head->mean + head->deviation * v : v);
+                FT_REQUIRE(isfinite(row[c]), NUMERIC,
+                           "a prediction of '%s' is not a number: the model's weights are broken",
+                           head->name);
+            }
+            memcpy(h->truth + (out->n + i) * h->target_width, b->targets + (int64_t)i * width + at,
+                   (size_t)h->target_width * sizeof *h->truth);
+        }
+        at += h->target_width;
+    }
+    return FT_OK;
+}
+
+static ft_err class_metrics(ft_head_evaluation *h, int64_t n) {
+    int32_t *label = ft_alloc((size_t)n, sizeof *label);
+    FT_REQUIRE(label, MEMORY, "no memory for %lld labels", (long long)n);
+    for (int64_t i = 0; i < n; i++) label[i] = (int32_t)h->truth[i];
+    ft_err e = ft_metrics_compute(&h->classes, n, h->width, h->prediction, label);
+    free(label);
+    return e;
+}
+
+static ft_err end_heads(const ft_evaluator *e, ft_evaluation *out) {
+    out->head_results = ft_alloc((size_t)out->n_heads + 1, sizeof *out->head_results);
+    FT_REQUIRE(out->head_results, MEMORY, "no memory for the heads of a model");
+    for (int32_t k = 0; k < out->n_heads; k++) {
+        const ft_head *head = &e->model->heads[k];
+        ft_head_evaluation *h = &out->heads[k];
+        ft_head_result *result = &out->head_results[k];
+        *result = (ft_head_result){.name = head->name,
+                                   .class_names = (const char *const *)head->class_names,
+                                   .prediction = h->prediction,
+                                   .truth = h->truth};
+        if (head->kind == FT_TARGET_CLASS) {
+            FT_TRY(class_metrics(h, out->n));
+            result->classes = &h->classes;
+        } else if (head->kind == FT_TARGET_NUMBER) {
+            ft_regression_compute(&h->numbers, out->n, h->prediction, h->truth);
+            result->numbers = &h->numbers;
+        } else {
+            FT_TRY(ft_multilabel_compute(&h->multilabel, out->n, h->width, h->prediction, h->truth));
+            result->multilabel = &h->multilabel;
+        }
+    }
+    return FT_OK;
+}
+
+static void free_heads(ft_evaluation *ev) {
+    for (int32_t k = 0; k < ev->n_heads; k++) {
+        free(ev->heads[k].prediction);
+        free(ev->heads[k].truth);
+        ft_metrics_free(&ev->heads[k].classes);
+    }
+    free(ev->heads);
+    free(ev->head_results);
+}
+
+/* ---- all ---- */
 
 static ft_err run_batch(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) {
     ft_view p = ft_plan_value(e->plan, e->model->probabilities, b->n);
@@ -56,6 +152,7 @@ static ft_err run_batch(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) 
                     e->model->class_names[k], name);
         }
     }
+    FT_TRY(keep_heads(e, b, out));
     out->n += b->n;
     return FT_OK;
 }
@@ -67,6 +164,7 @@ static ft_err run_all(ft_evaluator *e, void (*progress)(void *ctx, int64_t done,
     out->sample = ft_alloc((size_t)e->n, sizeof *out->sample);
     FT_REQUIRE(out->prob && out->label && out->sample, MEMORY, "no memory for the probabilities of %d images",
                e->n);
+    FT_TRY(begin_heads(e, out));
     if (e->features) FT_TRY(ft_features_make(e->features, 0, NULL, NULL));
     FT_TRY(ft_loader_start(e->loader, 0, 0));
     for (;;) {
@@ -77,6 +175,7 @@ static ft_err run_all(ft_evaluator *e, void (*progress)(void *ctx, int64_t done,
         if (progress) progress(ctx, out->n, e->n);
     }
     FT_REQUIRE(out->n > 0, DATA, "none of the %d images to evaluate can be used", e->n);
+    FT_TRY(end_heads(e, out));
     return ft_metrics_compute(&out->metrics, out->n, out->k, out->prob, out->label);
 }
 
@@ -92,6 +191,7 @@ void ft_evaluation_free(ft_evaluation *ev) {
     free(ev->prob);
     free(ev->label);
     free(ev->sample);
+    free_heads(ev);
     ft_metrics_free(&ev->metrics);
     *ev = (ft_evaluation){0};
 }

@@ -5,7 +5,7 @@
 #define FACET_TRAIN_EVALUATE_H
 
 #include "data/loader.h"
-#include "eval/metrics.h"
+#include "eval/head_result.h"
 #include "tensor/plan.h"
 #include "train/features.h"
 #include "train/model.h"
@@ -23,12 +23,25 @@ typedef struct ft_evaluator {
     ft_quarantine *quarantine; /* borrowed; NULL: bad images are errors */
 } ft_evaluator;
 
+/* Of a further head of the model. */
+typedef struct ft_head_evaluation {
+    int32_t width, target_width;
+    float *prediction;  /* (n, width): probabilities; or numbers, in the data's own units */
+    float *truth;       /* (n, target_width) */
+    ft_metrics classes; /* as the head's kind is, one of these three */
+    ft_regression numbers;
+    ft_multilabel multilabel;
+} ft_head_evaluation;
+
 typedef struct ft_evaluation {
     int64_t n;
     int32_t k;
-    float *prob;        /* (n, k) */
-    int32_t *label;     /* (n) */
-    int32_t *sample;    /* (n): numbers in the data set; bad images are not among them */
+    float *prob;     /* (n, k) */
+    int32_t *label;  /* (n) */
+    int32_t *sample; /* (n): numbers in the data set; bad images are not among them */
+    int32_t n_heads;
+    ft_head_evaluation *heads;    /* (n_heads) */
+    ft_head_result *head_results; /* (n_heads): the same for the writers of results */
     ft_metrics metrics; /* metrics.log_loss is the validation loss: plain cross-entropy, whatever the training
                            minimises */
 } ft_evaluation;

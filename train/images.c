@@ -18,23 +18,33 @@ ft_err ft_images_split(const ft_config *c, const ft_dataset *ds, ft_split *split
 }
 
 ft_err ft_images_open(const ft_config *c, const char *path, ft_dataset **ds) {
-    ft_config_items where;
+    ft_config_items where, more;
     ft_config_split(c->data.list.where, &where);
+    ft_config_split(c->data.list.more, &more);
     ft_dataset_options o = {.label = c->data.list.label,
                             .file = c->data.list.file,
                             .folder = c->data.list.folder,
                             .split = c->data.list.split,
                             .group = c->data.split.group,
+                            .more = more.at,
+                            .n_more = more.n,
                             .where = where.at,
                             .n_where = where.n};
-    if (!*c->data.join || strcmp(path, c->data.path) != 0) return ft_dataset_open(path, &o, ds);
+    if (!*c->data.join || strcmp(path, c->data.path) != 0) {
+        FT_TRY(ft_dataset_open(path, &o, ds));
+        if ((*ds)->n_targets == more.n) return FT_OK;
+        ft_dataset_free(*ds);
+        *ds = NULL;
+        FT_FAIL(CONFIG, "%s: data.list.more names columns, which only a list (.csv, .tsv) has", path);
+    }
+    FT_REQUIRE(more.n == 0, CONFIG, "data.list.more: joined data have no further columns");
     const char *paths[MAX_SOURCES] = {path};
-    char more[MAX_SOURCES][FT_CONFIG_NAME_BYTES];
+    char joined[MAX_SOURCES][FT_CONFIG_NAME_BYTES];
     float weights[MAX_SOURCES] = {1};
     int32_t n = 1;
-    for (double weight = 1; ft_config_item(c->data.join, n - 1, more[n], &weight); n++) {
+    for (double weight = 1; ft_config_item(c->data.join, n - 1, joined[n], &weight); n++) {
         FT_REQUIRE(n + 1 < MAX_SOURCES, CONFIG, "data.join: more than %d data sets", MAX_SOURCES - 2);
-        paths[n] = more[n];
+        paths[n] = joined[n];
         weights[n] = (float)weight;
     }
     return ft_dataset_join(n, paths, weights, &o, ds);

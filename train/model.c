@@ -54,6 +54,7 @@ void ft_model_free(ft_model *m) {
     if (!m) return;
     for (int32_t i = 0; m->class_names && i < m->options.classes; i++) free(m->class_names[i]);
     free(m->class_names);
+    ft_heads_free(m->n_heads, m->heads);
     free(m->config);
     ft_graph_free(m->g);
     free(m);

@@ -4,6 +4,7 @@
 
 #include "data/preprocess.h"
 #include "layers/net.h"
+#include "train/heads.h"
 
 typedef struct ft_model {
     const ft_net *net;
@@ -13,7 +14,9 @@ typedef struct ft_model {
     ft_graph *g;            /* owned, with all parameters */
     ft_val input;           /* "image" (n,h,w,c) */
     ft_net_outputs out;
-    ft_val probabilities;      /* (n,1,1,classes), softmax of the logits; absent without a top */
+    ft_val probabilities; /* (n,1,1,classes), softmax of the logits; absent without a top */
+    ft_head *heads;       /* (n_heads), owned: what it tells besides the class */
+    int32_t n_heads;
     char *config;              /* of the training it comes from, YAML; owned; NULL: none */
     uint64_t data_fingerprint; /* of the data it was trained on; 0: none */
 } ft_model;

@@ -62,6 +62,30 @@ static ft_val add_loss(ft_run *r, ft_val logits, const char *name) {
     return there.id > 0 ? there : ft_softmax_cross_entropy(r->model->g, logits, r->labels, &o);
 }
 
+static ft_val head_loss(ft_run *r, int32_t k) {
+    const ft_head *h = &r->model->heads[k];
+    ft_graph *g = r->model->g;
+    char plain[32], name[48];
+    snprintf(plain, sizeof plain, "head_loss_%d", k + 2);
+    phase_name(r, plain, name);
+    ft_val there = ft_graph_find(g, name), labels = r->head_labels[k];
+    if (there.id > 0) return there;
+    if (h->kind == FT_TARGET_NUMBER) return ft_mean_squared_error(g, h->output, labels, name);
+    if (h->kind == FT_TARGET_MULTI) return ft_binary_cross_entropy(g, h->output, labels, name);
+    ft_softmax_ce_options o = {.name = name,
+                               .label_smoothing = (float)r->phase.config.train.loss.label_smoothing,
+                               .class_weights = FT_NONE};
+    return ft_softmax_cross_entropy(g, h->output, labels, &o);
+}
+
+static double head_weight(const ft_config *c, const char *name) {
+    char item[FT_CONFIG_NAME_BYTES];
+    double weight = 1;
+    for (int32_t i = 0; ft_config_item(c->train.loss.head_weights, i, item, &weight); i++)
+        if (strcmp(item, name) == 0) return weight;
+    return 1;
+}
+
 static ft_err add_losses(ft_run *r, ft_plan_spec *spec) {
     ft_phase *ph = &r->phase;
     const ft_net_outputs *out = &r->model->out;
@@ -72,6 +96,12 @@ static ft_err add_losses(ft_run *r, ft_plan_spec *spec) {
         spec->losses[1] = add_loss(r, out->aux_logits, "aux_loss");
         spec->loss_weights[1] = (ft_real)ph->config.model.aux_weight;
         spec->n_losses = 2;
+    }
+    for (int32_t k = 0; k < r->model->n_heads; k++) {
+        FT_REQUIRE(spec->n_losses < FT_MAX_LOSSES, CONFIG,
+                   "data.list.more: %d heads are more than can be trained at a time", r->model->n_heads);
+        spec->losses[spec->n_losses] = head_loss(r, k);
+        spec->loss_weights[spec->n_losses++] = (ft_real)head_weight(&ph->config, r->model->heads[k].name);
     }
     return ft_graph_status(r->model->g);
 }

@@ -1,6 +1,7 @@
 #include "train/predict.h"
 
 #include "data/image.h"
+#include "eval/metrics.h"
 #include "tensor/escape.h"
 #include "tensor/par.h"
 #include "tensor/plan.h"
@@ -54,14 +55,13 @@ static ft_err compile(ft_predictor *p) {
     bool top = p->m->out.logits.id > 0;
     FT_REQUIRE(top || p->dump.n > 0, USAGE, "the model has no classifier: name nodes to dump, such as %s",
                ft_val_name(p->m->g, p->m->out.features));
-    ft_val *outputs = ft_alloc((size_t)p->dump.n + 1, sizeof *outputs);
+    int32_t n = 0;
+    ft_val *outputs = ft_alloc((size_t)(p->dump.n + p->m->n_heads + 1), sizeof *outputs);
     FT_REQUIRE(outputs, MEMORY, "no memory for a list of nodes");
-    for (int32_t i = 0; i < p->dump.n; i++) outputs[i] = p->dump.nodes[i].val;
-    outputs[p->dump.n] = p->m->probabilities;
-    ft_plan_spec spec = {.batch = p->o.batch,
-                         .n_outputs = p->dump.n + top,
-                         .outputs = outputs,
-                         .direct = direct};
+    for (int32_t i = 0; i < p->dump.n; i++) outputs[n++] = p->dump.nodes[i].val;
+    for (int32_t k = 0; k < p->m->n_heads; k++) outputs[n++] = p->m->heads[k].prediction;
+    if (top) outputs[n++] = p->m->probabilities;
+    ft_plan_spec spec = {.batch = p->o.batch, .n_outputs = n, .outputs = outputs, .direct = direct};
     ft_err e = ft_compile(p->m->g, &spec, &p->plan);
     free(outputs);
     return e;
@@ -150,8 +150,41 @@ static void print_probabilities(const ft_predictor *p, const float *prob) {
     fputc('}', f);
 }
 
-/* path NULL: sample number `sample`. prob NULL: none. */
-static void print_line(ft_predictor *p, const char *path, int64_t sample, const slot *s, const float *prob) {
+/* What a further head says: a number; a class with its probability; or the probability of each class. */
+static void print_head(FILE *f, const ft_head *h, const ft_real *y) {
+    if (h->kind == FT_TARGET_NUMBER) {
+        ft_json_number(f, (double)(float)(h->mean + h->deviation * (double)y[0]));
+        return;
+    }
+    int32_t first = h->kind == FT_TARGET_CLASS ? ft_argmax(y, h->n_classes) : 0;
+    int32_t last = h->kind == FT_TARGET_CLASS ? first : h->n_classes - 1;
+    for (int32_t c = first; c <= last; c++) {
+        fputs(c > first ? ", " : "{", f);
+        if (h->kind == FT_TARGET_CLASS) fputs("\"class\": ", f);
+        ft_json_string(f, h->class_names[c]);
+        fputs(h->kind == FT_TARGET_CLASS ? ", \"probability\": " : ": ", f);
+        ft_json_number(f, (double)y[c]);
+    }
+    fputc('}', f);
+}
+
+/* Of the row-th sample of the plan's last run. */
+static void print_heads(const ft_predictor *p, int32_t row) {
+    FILE *f = p->o.out;
+    for (int32_t k = 0; k < p->m->n_heads; k++) {
+        const ft_head *h = &p->m->heads[k];
+        ft_view y = ft_plan_value(p->plan, h->prediction, row + 1);
+        fputs(k ? ", " : ", \"heads\": {", f);
+        ft_json_string(f, h->name);
+        fputs(": ", f);
+        print_head(f, h, y.p + row * y.ld);
+    }
+    if (p->m->n_heads > 0) fputc('}', f);
+}
+
+/* path NULL: sample number `sample`. prob NULL: none; else of the row-th sample of the plan's last run. */
+static void print_line(ft_predictor *p, const char *path, int64_t sample, const slot *s, const float *prob,
+                       int32_t row) {
     FILE *f = p->o.out;
     if (path) {
         fputs("{\"file\": ", f);
@@ -170,6 +203,7 @@ static void print_line(ft_predictor *p, const char *path, int64_t sample, const 
         return;
     }
     if (prob) print_probabilities(p, prob);
+    if (prob) print_heads(p, row);
     fputs("}\n", f);
 }
 
@@ -214,7 +248,7 @@ static ft_err run_batch(ft_predictor *p, int32_t n, char *const paths[], int64_t
         const float *prob = ran && y.p ? y.p + at * y.ld : NULL;
         check_probabilities(p, &p->slots[i], path, prob);
         if (p->slots[i].err == FT_OK) FT_TRY(ft_dump_add(&p->dump, p->plan, at));
-        print_line(p, path, first + i, &p->slots[i], prob);
+        print_line(p, path, first + i, &p->slots[i], prob, at);
         at += ran;
     }
     clear_slots(p);

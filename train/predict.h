@@ -2,6 +2,8 @@
  * request.
  *
  *     {"file": "a.jpg", "class": "daisy", "probability": 0.9, "probabilities": {"daisy": 0.9, "rose": 0.1}}
+ *     {"file": "a.jpg", ..., "heads": {"age": 31.5, "race": {"class": "2", "probability": 0.7}}}   with
+ * further heads
  *     {"file": "b.jpg", "error": "..."}
  *     {"sample": 0, "class": ...}
  */

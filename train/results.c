@@ -89,6 +89,8 @@ static ft_err write_report(const char *folder, const ft_results *r, const char *
                         .paths = paths,
                         .history = rows,
                         .n_history = n_rows,
+                        .heads = r->evaluation->head_results,
+                        .n_heads = r->evaluation->n_heads,
                         .bad = bad,
                         .n_bad = bad ? n_bad : 0,
                         .model = m->net->name,
@@ -108,8 +110,8 @@ ft_err ft_results_write(const char *folder, const ft_results *r) {
     const char *const *names = (const char *const *)r->of->model->class_names;
     char path[FT_CONFIG_PATH_BYTES];
     FT_TRY(ft_folder_file(path, sizeof path, folder, "metrics.json"));
-    FT_TRY(
-        ft_metrics_json_write(path, &ev->metrics, names, r->split, ev->metrics.log_loss, r->of->n - ev->n));
+    FT_TRY(ft_metrics_json_write(path, &ev->metrics, names, r->split, ev->metrics.log_loss, r->of->n - ev->n,
+                                 ev->n_heads, ev->head_results));
     if (r->of->quarantine && ft_quarantine_count(r->of->quarantine)) {
         FT_TRY(ft_folder_file(path, sizeof path, folder, "quarantine.csv"));
         FT_TRY(ft_quarantine_write(r->of->quarantine, path));
@@ -118,7 +120,8 @@ ft_err ft_results_write(const char *folder, const ft_results *r) {
     FT_REQUIRE(paths, MEMORY, "no memory for the names of %d images", r->of->n);
     ft_err e = ft_folder_file(path, sizeof path, folder, "predictions.csv");
     if (e == FT_OK)
-        e = ft_predictions_write(path, ev->n, ev->k, (const char *const *)paths, ev->label, ev->prob, names);
+        e = ft_predictions_write(path, ev->n, ev->k, (const char *const *)paths, ev->label, ev->prob, names,
+                                 ev->n_heads, ev->head_results);
     if (e == FT_OK) e = write_report(folder, r, (const char *const *)paths);
     free(paths);
     return e;

@@ -93,6 +93,19 @@ static ft_err mixes_images(const ft_config *c, bool *mixes) {
     return FT_OK;
 }
 
+/* Inputs for what the heads are to learn. */
+static ft_err label_heads(ft_run *r) {
+    r->head_labels = ft_alloc((size_t)r->model->n_heads + 1, sizeof *r->head_labels);
+    FT_REQUIRE(r->head_labels, MEMORY, "no memory for the labels of heads");
+    for (int32_t k = 0; k < r->model->n_heads; k++) {
+        char name[32];
+        ft_target t = ft_head_target(&r->model->heads[k]);
+        snprintf(name, sizeof name, "labels_%d", k + 2);
+        r->head_labels[k] = ft_input(r->model->g, name, (ft_shape){1, 1, 1, ft_target_width(&t)});
+    }
+    return FT_OK;
+}
+
 /* The network with its labels and the weights it starts from. */
 static ft_err start_model(ft_run *r) {
     const ft_config *c = r->config;
@@ -105,6 +118,12 @@ static ft_err start_model(ft_run *r) {
         bool mixes;
         e = mixes_images(c, &mixes);
         r->labels = ft_input(r->model->g, "labels", (ft_shape){1, 1, 1, mixes ? r->ds->n_classes : 1});
+        if (e == FT_OK)
+            e = ft_heads_for(r->model, r->ds, r->split.index[FT_PART_TRAIN], r->split.n[FT_PART_TRAIN]);
+        if (e == FT_OK && mixes && r->model->n_heads > 0)
+            e = ft_err_set(FT_E_CONFIG,
+                           "data.augment: mixup and cutmix mix classes, not what data.list.more names");
+        if (e == FT_OK) e = label_heads(r);
         if (e == FT_OK) e = ft_graph_status(r->model->g);
     }
     if (e == FT_OK) ft_graph_init(r->model->g, ft_rng_derive_name(c->seed, "weights"));
@@ -134,6 +153,7 @@ void ft_run_free(ft_run *r) {
     ft_phase_leave(r);
     ft_ema_free(r->state.ema);
     free(r->state.ema_params);
+    free(r->head_labels);
     ft_model_free(r->model);
     free(r->weights_report);
     ft_split_free(&r->split);

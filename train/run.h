@@ -14,6 +14,7 @@ typedef struct ft_run {
     ft_model *model;
     char *weights_report; /* what was imported, as text; NULL: nothing was */
     ft_val labels;        /* (n,1,1,1) class numbers; (n,1,1,classes) probabilities where images are mixed */
+    ft_val *head_labels;  /* (model->n_heads), owned: (n,1,1,width) */
     ft_phase phase;       /* the one under way */
     ft_training_state state;
 } ft_run;

@@ -99,6 +99,18 @@ static void feed_labels(const ft_batch *b, const ft_view *to) {
     }
 }
 
+/* What the further heads are to learn. */
+static void feed_heads(ft_run *r, const ft_batch *b) {
+    int32_t width = ft_dataset_target_width(r->ds), at = 0;
+    for (int32_t k = 0; k < r->model->n_heads; k++) {
+        const ft_head *h = &r->model->heads[k];
+        ft_view to = ft_plan_value(r->phase.plan, r->head_labels[k], b->n);
+        for (int32_t i = 0; i < b->n; i++)
+            ft_head_label(h, b->targets + (int64_t)i * width + at, to.p + i * to.ld);
+        at += to.c;
+    }
+}
+
 /* Forward and backward of one batch. The gradient is weighted by the batch's size where several make a step.
  */
 static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
@@ -109,6 +121,7 @@ static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
     ft_view labels = ft_plan_value(ph->plan, r->labels, b->n);
     FT_TRY(ft_batch_feed(b, ph->features, p->epoch, ph->plan, ph->features ? ph->cut : r->model->input));
     feed_labels(b, &labels);
+    feed_heads(r, b);
     uint64_t seed =
         ft_rng_derive(ft_rng_derive_name(p->seed, "dropout"), (uint64_t)(p->step * accumulate + micro));
     ft_plan_forward(ph->plan, b->n, seed);
@@ -270,6 +283,22 @@ static void swap_average(trainer *t) {
     ft_graph_touch(t->r->model->g);
 }
 
+/* A line for each further head: its first number. */
+static void tell_heads(const trainer *t, const ft_evaluation *ev) {
+    for (int32_t k = 0; k < ev->n_heads && t->o->log; k++) {
+        const ft_head_result *h = &ev->head_results[k];
+        if (h->numbers)
+            fprintf(t->o->log, "  %s: mean absolute error %.4g, correlation %.4f\n", h->name, h->numbers->mae,
+                    h->numbers->correlation);
+        else if (h->classes)
+            fprintf(t->o->log, "  %s: accuracy %.4f, F1 %.4f\n", h->name, h->classes->accuracy,
+                    h->classes->f1_macro);
+        else
+            fprintf(t->o->log, "  %s: F1 %.4f (micro), all right %.4f\n", h->name, h->multilabel->f1_micro,
+                    h->multilabel->accuracy);
+    }
+}
+
 static ft_err validate(trainer *t, ft_history_row *row) {
     row->val_loss = row->val_accuracy = row->val_recall = row->val_f1 = row->val_auc = NAN;
     if (!t->r->phase.val.plan) return FT_OK;
@@ -282,6 +311,7 @@ static ft_err validate(trainer *t, ft_history_row *row) {
     row->val_recall = ev.metrics.recall_macro;
     row->val_f1 = ev.metrics.f1_macro;
     row->val_auc = ev.metrics.roc_auc_ovr_macro;
+    tell_heads(t, &ev);
     ft_evaluation_free(&ev);
     return FT_OK;
 }
@@ -467,6 +497,7 @@ static ft_err final_results(trainer *t) {
     if (err == FT_OK && t->o->results)
         err = ft_metrics_print(t->o->results, &ev.metrics, (const char *const *)best->class_names,
                                ft_part_name(part), NAN);
+    if (err == FT_OK && t->o->results) ft_heads_print(t->o->results, ev.n_heads, ev.head_results);
     if (err == FT_OK) err = tell_bad_images(t);
     ft_evaluation_free(&ev);
     ft_evaluator_free(&e);

@@ -30,6 +30,9 @@ static ft_err add_keras(ft_weight_file *f, const ft_model *m) {
                "be others "
                "there; export it as safetensors",
                m->net->name);
+    FT_REQUIRE(m->n_heads == 0, USAGE,
+               "Keras's %s has no place for the %d further heads of this model; export it as safetensors",
+               m->net->name, m->n_heads);
     FT_TRY(ft_keras_layers(m->g, m->input, output, &layers, &n));
     ft_err e = FT_OK;
     for (int32_t i = 0; e == FT_OK && i < n; i++) {

@@ -57,6 +57,11 @@ static bool is_of_top(const ft_param *p) {
     return strncmp(p->name, "predictions/", strlen("predictions/")) == 0;
 }
 
+/* Of a head besides it (train/heads.h)? What a file does not have starts anew. */
+static bool is_of_head(const ft_param *p) {
+    return strncmp(p->name, "predictions_", strlen("predictions_")) == 0;
+}
+
 /* ---- Keras: by topology ---- */
 
 /* The network's nodes with parameters, in Keras's order. */
@@ -183,8 +188,10 @@ static ft_err map_keras_layers(const ft_weight_file *f, const ft_model *m, const
         for (int32_t k = 0; !used[i] && k < f->layer[i].n; k++)
             FT_TRY(add_row(r, NULL, &f->tensor[f->layer[i].first + k],
                            o->include_top ? FT_WEIGHT_UNEXPECTED : FT_WEIGHT_LEFT_OUT));
-    for (int32_t i = 0; i < ft_graph_n_params(m->g); i++) { /* Keras's network has no auxiliary head */
+    for (int32_t i = 0; i < ft_graph_n_params(m->g);
+         i++) { /* Keras's network has no auxiliary head, nor others */
         const ft_param *p = ft_graph_param(m->g, i);
+        if (is_of_head(p)) FT_TRY(add_row(r, p, NULL, FT_WEIGHT_KEPT));
         if (strncmp(p->name, "aux_", 4) == 0) FT_TRY(add_missing(r, p, o));
     }
     r->names_checked = true;
@@ -227,7 +234,8 @@ static bool may_be_left(const char *name, const ft_weight_map_options *o) {
     size_t len = strlen(name), n = sizeof counter - 1;
     if (len >= n && strcmp(name + len - n, counter) == 0) return true;
     if (strncmp(name, "AuxLogits.", 10) == 0 || strncmp(name, "aux_", 4) == 0) return true;
-    return !o->include_top && (strncmp(name, "fc.", 3) == 0 || strncmp(name, "predictions/", 12) == 0);
+    return !o->include_top && (strncmp(name, "fc.", 3) == 0 || strncmp(name, "predictions/", 12) == 0 ||
+                               strncmp(name, "predictions_", 12) == 0);
 }
 
 static bool has_facet_names(const ft_weight_file *f) {
@@ -246,7 +254,9 @@ static ft_err map_names(const ft_weight_file *f, const ft_model *m, const ft_wei
         const ft_param *p = ft_graph_param(m->g, i);
         char name[160];
         if (p->flags & FT_TRANSIENT) continue;
-        if (is_of_top(p) && !o->include_top) {
+        bool anew = is_of_top(p) && !o->include_top;
+        if (is_of_head(p)) anew = torch || !o->include_top || !find_tensor(f, p->name);
+        if (anew) {
             FT_TRY(add_row(r, p, NULL, FT_WEIGHT_KEPT));
             continue;
         }

@@ -1,0 +1,83 @@
+#include "eval/head_result.h"
+
+#include "tensor/escape.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *ft_head_kind(const ft_head_result *h) {
+    return h->classes ? "class" : h->numbers ? "number" : "multi";
+}
+
+static void class_numbers(const ft_metrics *m, ft_head_number *call, void *ctx) {
+    for (int i = 0; i < FT_N_METRICS; i++)
+        if (ft_metric_applies(m, i))
+            call(ctx, ft_metric_name(i), ft_metric_label(i), ft_metric_value(m, i), m->reason[i]);
+}
+
+void ft_head_numbers(const ft_head_result *h, ft_head_number *call, void *ctx) {
+    if (h->classes) {
+        class_numbers(h->classes, call, ctx);
+    } else if (h->numbers) {
+        const ft_regression *r = h->numbers;
+        call(ctx, "mae", "Mean absolute error", r->mae, NULL);
+        call(ctx, "rmse", "Root mean squared error", r->rmse, NULL);
+        call(ctx, "r2", "R2", r->r2, r->r2_reason);
+        call(ctx, "correlation", "Correlation", r->correlation, r->correlation_reason);
+    } else {
+        const ft_multilabel *m = h->multilabel;
+        call(ctx, "accuracy", "All classes right", m->accuracy, NULL);
+        call(ctx, "hamming_loss", "Wrong decisions", m->hamming_loss, NULL);
+        call(ctx, "precision_micro", "Precision (micro)", m->precision_micro, NULL);
+        call(ctx, "recall_micro", "Recall (micro)", m->recall_micro, NULL);
+        call(ctx, "f1_micro", "F1 (micro)", m->f1_micro, NULL);
+        call(ctx, "f1_macro", "F1 (macro)", m->f1_macro, NULL);
+        call(ctx, "roc_auc_macro", "ROC AUC (macro)", m->roc_auc_macro, m->reason);
+        call(ctx, "average_precision_macro", "Average precision (macro)", m->average_precision_macro,
+             m->reason);
+    }
+}
+
+static void join_classes(const ft_head_result *h, const float *row, char *text, size_t bytes) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (int32_t c = 0; c < h->multilabel->k; c++) {
+        if (row[c] < 0.5f) continue;
+        int n = snprintf(text + used, bytes - used, "%s%s", used ? "|" : "", h->class_names[c]);
+        if (n < 0 || (size_t)n >= bytes - used) return;
+        used += (size_t)n;
+    }
+}
+
+void ft_head_text(const ft_head_result *h, int64_t i, bool truth, char *text, size_t bytes) {
+    const float *from = truth ? h->truth : h->prediction;
+    if (h->numbers) {
+        snprintf(text, bytes, "%.9g", (double)from[i]);
+    } else if (h->classes) {
+        int32_t k = h->classes->k, c = truth ? (int32_t)from[i] : ft_argmax(from + i * k, k);
+        snprintf(text, bytes, "%s", h->class_names[c]);
+    } else {
+        join_classes(h, from + i * h->multilabel->k, text, bytes);
+    }
+}
+
+/* Micro and weighted averages are for metrics.json. */
+static void print_number(void *ctx, const char *name, const char *label, double value, const char *reason) {
+    (void)reason;
+    if (strstr(label, "(micro)") && strcmp(name, "f1_micro") != 0) return;
+    if (strstr(label, "(weighted)")) return;
+    if (isnan(value))
+        fprintf(ctx, "  %-28s      -\n", label);
+    else
+        fprintf(ctx, "  %-28s %6.4f\n", label, value);
+}
+
+void ft_heads_print(FILE *f, int32_t n, const ft_head_result *heads) {
+    for (int32_t k = 0; k < n; k++) {
+        fputs("\n  ", f);
+        ft_terminal_text(f, heads[k].name,
+                         ft_utf8_length(heads[k].name) < 60 ? ft_utf8_length(heads[k].name) : 60);
+        fputs(heads[k].numbers ? " (number)\n" : heads[k].multilabel ? " (several classes)\n" : "\n", f);
+        ft_head_numbers(&heads[k], print_number, f);
+    }
+}

@@ -1,0 +1,33 @@
+/* What a further head of a model was worth, for the writers of results. Everything is borrowed. */
+#ifndef FACET_EVAL_HEAD_RESULT_H
+#define FACET_EVAL_HEAD_RESULT_H
+
+#include "eval/metrics.h"
+#include "eval/multilabel.h"
+#include "eval/regression.h"
+
+#include <stdio.h>
+
+typedef struct ft_head_result {
+    const char *name;
+    /* One of the three tells the kind. */
+    const ft_metrics *classes;       /* prediction (n, k) probabilities, truth (n) class numbers */
+    const ft_regression *numbers;    /* prediction (n), truth (n) */
+    const ft_multilabel *multilabel; /* prediction (n, k) probabilities, truth (n, k) */
+    const char *const *class_names;  /* (k); NULL of numbers */
+    const float *prediction, *truth;
+} ft_head_result;
+
+/* Its headline numbers: calls for each with its name in metrics.json, its label and, if it is NaN, why. */
+typedef void ft_head_number(void *ctx, const char *name, const char *label, double value, const char *reason);
+void ft_head_numbers(const ft_head_result *h, ft_head_number *call, void *ctx);
+/* "class", "number", "multi" */
+const char *ft_head_kind(const ft_head_result *h);
+/* The truth, or the prediction, of row i as a field of a table: a class, a number, classes with '|' between.
+ */
+void ft_head_text(const ft_head_result *h, int64_t i, bool truth, char *text, size_t bytes);
+
+/* A line each, for a terminal. */
+void ft_heads_print(FILE *f, int32_t n, const ft_head_result *heads);
+
+#endif
