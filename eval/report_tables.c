@@ -184,7 +184,7 @@ void ft_report_bad_images(FILE *f, const ft_report *r) {
     for (int32_t i = 0; i < n; i++) {
         fputs("<tr><td class=\"text\">", f);
         ft_html_text(f, r->bad[i].path);
-        fputs("</td><td class=\"text\">", f);
+        fputs("</td><td class=\"text whole\">", f);
         ft_html_text(f, r->bad[i].reason);
         fputs("</td></tr>\n", f);
     }
