@@ -1,4 +1,5 @@
 /* ft-data on folders made here: what it counts, names, divides and draws. */
+#include "data/csv.h"
 #include "data/image.h"
 #include "tests/train_testing.h"
 
@@ -16,6 +17,8 @@ static void setup(void) {
     ck_assert_int_eq(system("cp faces/person2/03.pgm faces/person2/copy.pgm"), 0);
     write_text("faces/person2/text.png", "no picture");
 }
+
+static char at_start[1024]; /* the data that may be beside the tree */
 
 static json_t *parse(const char *text) {
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -79,6 +82,56 @@ START_TEST(stats_of_pixels) {
         ck_assert(fabs(json_number_value(json_array_get(deviation, k)) - deviations[k]) < 1e-12);
     }
     json_decref(root);
+}
+END_TEST
+
+/* UTKFace's list marks what is pixel-identical: "dup" with the labels of an earlier picture, "conflict" with
+ * others. The marks that the repeats found call for are these. */
+START_TEST(utkface_repeats) {
+    const char *shared = getenv("FACET_SHARED");
+    char images[1100], list[1200];
+    snprintf(images, sizeof images, "%s/data/utkface", shared ? shared : at_start);
+    snprintf(list, sizeof list, "%s/labels.csv", images);
+    static ft_csv c;
+    if (access(list, F_OK) != 0) {
+        printf("skipped: %s is not there\n", list);
+        return;
+    }
+    char command[2048];
+    snprintf(command, sizeof command, "%s/ft-data stats %s --json >repeats.json 2>/dev/null", FACET_PROGRAMS,
+             images);
+    ck_assert_int_eq(system(command), 0);
+    json_t *root = json_load_file("repeats.json", 0, NULL), *groups = json_object_get(root, "repeats");
+    ck_assert_ptr_nonnull(groups);
+    ck_assert_int_eq(ft_csv_open(&c, list), FT_OK);
+    json_t *labels = json_object(), *marked = json_object();
+    ck_assert_int_eq(ft_csv_next(&c), FT_OK);
+    while (ft_csv_next(&c) == FT_OK && c.n > 0) { /* file, age, gender, race, split, is_gray, status */
+        char all[64];
+        snprintf(all, sizeof all, "%s %s %s", c.field[1], c.field[2], c.field[3]);
+        json_object_set_new(labels, c.field[0], json_string(all));
+        if (strcmp(c.field[6], "ok") != 0) json_object_set_new(marked, c.field[0], json_string(c.field[6]));
+    }
+    ft_csv_close(&c);
+    size_t n_marked = 0;
+    for (size_t g = 0; g < json_array_size(groups); g++) {
+        json_t *group = json_array_get(groups, g);
+        bool same = true;
+        const char *first = strrchr(json_string_value(json_array_get(group, 0)), '/') + 1;
+        for (size_t k = 0; k < json_array_size(group); k++)
+            same &= json_equal(json_object_get(labels,
+                                               strrchr(json_string_value(json_array_get(group, k)), '/') + 1),
+                               json_object_get(labels, first));
+        for (size_t k = same; k < json_array_size(group); k++, n_marked++) {
+            const char *file = strrchr(json_string_value(json_array_get(group, k)), '/') + 1;
+            const char *mark = json_string_value(json_object_get(marked, file));
+            ck_assert_msg(mark && strcmp(mark, same ? "dup" : "conflict") == 0, "%s is not marked so", file);
+        }
+    }
+    ck_assert_uint_eq(n_marked, json_object_size(marked));
+    json_decref(root);
+    json_decref(labels);
+    json_decref(marked);
 }
 END_TEST
 
@@ -186,12 +239,15 @@ START_TEST(mistakes) {
 END_TEST
 
 int main(void) {
+    char here[900];
+    snprintf(at_start, sizeof at_start, "%s/../shared", getcwd(here, sizeof here) ? here : ".");
     Suite *s = suite_create("data_tool");
     TCase *c = tcase_create("ft-data");
     tcase_set_timeout(c, 120);
     tcase_add_checked_fixture(c, setup, tool_teardown);
     tcase_add_test(c, stats_count_and_name);
     tcase_add_test(c, stats_of_pixels);
+    tcase_add_test(c, utkface_repeats);
     tcase_add_test(c, check_lists_the_bad);
     tcase_add_test(c, a_split_becomes_a_list);
     tcase_add_test(c, a_split_names_what_it_divides);
