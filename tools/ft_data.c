@@ -20,21 +20,20 @@
     "is "                                                                                                  \
     "used.\n"
 
-/* The data that a command is about. */
-typedef struct data {
+/* A command under way: what its line says, and the data it is about. */
+typedef struct command {
+    ft_cli_list settings;
+    bool json;
+    const char *to;
+    int32_t n_images, n_variants;
+    ft_pack_options pack;
     ft_config config;
     ft_dataset *ds;
     ft_survey survey;
     ft_split split;
-} data;
+} command;
 
-static void data_free(data *d) {
-    ft_split_free(&d->split);
-    ft_survey_free(&d->survey);
-    ft_dataset_free(d->ds);
-}
-
-static ft_err open_data(data *d, const char *path, const ft_cli_list *settings) {
+static ft_err open_data(command *d, const char *path) {
     const char *dot = strrchr(path, '.');
     if (dot && (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0)) {
         FT_TRY(ft_config_read(path, &d->config));
@@ -43,8 +42,8 @@ static ft_err open_data(data *d, const char *path, const ft_cli_list *settings) 
         FT_REQUIRE(strlen(path) < sizeof d->config.data.path, USAGE, "%.64s...: the path is too long", path);
         snprintf(d->config.data.path, sizeof d->config.data.path, "%s", path);
     }
-    for (int32_t i = 0; i < settings->n; i++) {
-        ft_err e = ft_config_set(&d->config, settings->item[i]);
+    for (int32_t i = 0; i < d->settings.n; i++) {
+        ft_err e = ft_config_set(&d->config, d->settings.item[i]);
         if (e != FT_OK) return ft_err_prefix(e, "--set");
     }
     FT_TRY(ft_config_check(&d->config));
@@ -52,11 +51,24 @@ static ft_err open_data(data *d, const char *path, const ft_cli_list *settings) 
     return ft_images_open(&d->config, d->config.data.path, &d->ds);
 }
 
+/* Reads the command line into d, opens the data, and does the work. */
+static int run(const ft_cli *cli, int argc, char **argv, command *d, ft_err (*work)(command *d)) {
+    char **args;
+    int status;
+    if (!ft_cli_parse(cli, argc, argv, &args, NULL, &status)) return status;
+    ft_err e = open_data(d, args[0]);
+    if (e == FT_OK) e = work(d);
+    ft_split_free(&d->split);
+    ft_survey_free(&d->survey);
+    ft_dataset_free(d->ds);
+    return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
+}
+
 static void show(void *ctx, int64_t done, int64_t n) {
     ft_progress_bar_update(ctx, done, n, "");
 }
 
-static ft_err look_at_all(data *d) {
+static ft_err look_at_all(command *d) {
     ft_progress_bar bar;
     ft_progress_bar_start(&bar, stderr, "decoding", 0);
     ft_err e = ft_survey_make(d->ds, show, &bar, &d->survey);
@@ -64,17 +76,19 @@ static ft_err look_at_all(data *d) {
     return e;
 }
 
-static int end(data *d, ft_err e) {
-    data_free(d);
-    return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
+/* ---- stats */
+
+static ft_err print_stats(command *d) {
+    FT_TRY(look_at_all(d));
+    (d->json ? ft_survey_json : ft_survey_print)(stdout, d->ds, &d->survey);
+    return FT_OK;
 }
 
 static int stats(int argc, char **argv) {
-    ft_cli_list settings = {0};
-    bool json = false;
-    const ft_cli_option options[] = {SET_OPTION(&settings),
+    static command d;
+    const ft_cli_option options[] = {SET_OPTION(&d.settings),
                                      {.name = "json",
-                                      .flag = &json,
+                                      .flag = &d.json,
                                       .help = "Prints one JSON object, with every repeat."},
                                      {0}};
     const ft_cli cli = {
@@ -86,17 +100,13 @@ static int stats(int argc, char **argv) {
         .options = options,
         .min_args = 1,
         .max_args = 1};
-    char **args;
-    int status;
-    if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
-    static data d;
-    ft_err e = open_data(&d, args[0], &settings);
-    if (e == FT_OK) e = look_at_all(&d);
-    if (e == FT_OK) (json ? ft_survey_json : ft_survey_print)(stdout, d.ds, &d.survey);
-    return end(&d, e);
+    return run(&cli, argc, argv, &d, print_stats);
 }
 
-static ft_err list_bad(const data *d) {
+/* ---- check */
+
+static ft_err list_bad(command *d) {
+    FT_TRY(look_at_all(d));
     for (int32_t i = 0; i < d->survey.n; i++)
         if (d->survey.reason[i]) printf("%s\n", d->survey.reason[i]);
     if (d->survey.n_bad == 0) fprintf(stderr, "all %d images are good\n", d->survey.n);
@@ -105,8 +115,8 @@ static ft_err list_bad(const data *d) {
 }
 
 static int check(int argc, char **argv) {
-    ft_cli_list settings = {0};
-    const ft_cli_option options[] = {SET_OPTION(&settings), {0}};
+    static command d;
+    const ft_cli_option options[] = {SET_OPTION(&d.settings), {0}};
     const ft_cli cli = {
         .program = "ft-data check",
         .usage = ARGUMENTS,
@@ -116,20 +126,15 @@ static int check(int argc, char **argv) {
         .options = options,
         .min_args = 1,
         .max_args = 1};
-    char **args;
-    int status;
-    if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
-    static data d;
-    ft_err e = open_data(&d, args[0], &settings);
-    if (e == FT_OK) e = look_at_all(&d);
-    if (e == FT_OK) e = list_bad(&d);
-    return end(&d, e);
+    return run(&cli, argc, argv, &d, list_bad);
 }
 
-static ft_err divide(data *d, const char *to) {
+/* ---- split */
+
+static ft_err divide(command *d) {
     int32_t n_leaks;
     FT_TRY(ft_images_split(&d->config, d->ds, &d->split));
-    if (to) FT_TRY(ft_split_write(to, d->ds, &d->split));
+    if (d->to) FT_TRY(ft_split_write(d->to, d->ds, &d->split));
     ft_split_print(stdout, d->ds, &d->split);
     FT_TRY(look_at_all(d));
     FT_TRY(ft_split_print_leaks(stdout, d->ds, &d->split, &d->survey, &n_leaks));
@@ -139,12 +144,11 @@ static ft_err divide(data *d, const char *to) {
 }
 
 static int split(int argc, char **argv) {
-    ft_cli_list settings = {0};
-    const char *to = NULL;
-    const ft_cli_option options[] = {SET_OPTION(&settings),
+    static command d;
+    const ft_cli_option options[] = {SET_OPTION(&d.settings),
                                      {.name = "to",
                                       .argument = "FILE.csv",
-                                      .string = &to,
+                                      .string = &d.to,
                                       .help = "Writes it as a list, file and part, for data.split.list."},
                                      {0}};
     const ft_cli cli = {
@@ -159,14 +163,10 @@ static int split(int argc, char **argv) {
         .options = options,
         .min_args = 1,
         .max_args = 1};
-    char **args;
-    int status;
-    if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
-    static data d;
-    ft_err e = open_data(&d, args[0], &settings);
-    if (e == FT_OK) e = divide(&d, to);
-    return end(&d, e);
+    return run(&cli, argc, argv, &d, divide);
 }
+
+/* ---- pack */
 
 typedef struct packing {
     ft_progress_bar bar;
@@ -182,31 +182,32 @@ static void tell(void *ctx, int32_t done, const char *why) {
     ft_progress_bar_update(&p->bar, done, p->n, "");
 }
 
-static ft_err pack_all(data *d, ft_pack_options *o, const char *to) {
+static ft_err pack_all(command *d) {
+    ft_pack_options *o = &d->pack;
+    FT_REQUIRE(d->to && ft_dataset_is_packed(d->to), USAGE,
+               "name the file to write, which ends in .h5: --to FILE.h5");
     packing p = {.n = d->ds->n};
     int32_t n = 0;
     FT_REQUIRE(o->size == 0 || o->decoded, USAGE, "--size: only --decoded images are resized");
     FT_TRY(ft_resize_parse(ft_config_choice(&d->config, "data.image.resize"), &o->resize));
     ft_progress_bar_start(&p.bar, stderr, "packing", 0);
-    ft_err e = ft_pack_write(d->ds, o, to, tell, &p, &n);
+    ft_err e = ft_pack_write(d->ds, o, d->to, tell, &p, &n);
     ft_progress_bar_clear(&p.bar);
-    if (e == FT_OK) printf("%s: %d of %d images\n", to, n, d->ds->n);
+    if (e == FT_OK) printf("%s: %d of %d images\n", d->to, n, d->ds->n);
     return e;
 }
 
 static int pack(int argc, char **argv) {
-    ft_cli_list settings = {0};
-    ft_pack_options o = {0};
-    const char *to = NULL;
+    static command d;
     const ft_cli_option options[] = {
-        SET_OPTION(&settings),
-        {.name = "to", .argument = "FILE.h5", .string = &to, .help = "The file to write."},
+        SET_OPTION(&d.settings),
+        {.name = "to", .argument = "FILE.h5", .string = &d.to, .help = "The file to write."},
         {.name = "decoded",
-         .flag = &o.decoded,
+         .flag = &d.pack.decoded,
          .help = "Packs pixels, so that reading needs no decoding; by default the files as they are."},
         {.name = "size",
          .argument = "N",
-         .number = &o.size,
+         .number = &d.pack.size,
          .low = 1,
          .high = 8192,
          .help = "With --decoded: resizes to N x N pixels, as data.image.resize says."},
@@ -221,47 +222,39 @@ static int pack(int argc, char **argv) {
         .options = options,
         .min_args = 1,
         .max_args = 1};
-    char **args;
-    int status;
-    if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
-    if (!to || !ft_dataset_is_packed(to))
-        return ft_cli_fail(ft_err_set(FT_E_USAGE, "name the file to write, which ends in .h5: --to FILE.h5"));
-    static data d;
-    ft_err e = open_data(&d, args[0], &settings);
-    if (e == FT_OK) e = pack_all(&d, &o, to);
-    return end(&d, e);
+    return run(&cli, argc, argv, &d, pack_all);
 }
 
-static ft_err draw(data *d, int32_t n_images, int32_t n_variants, const char *to) {
+/* ---- preview */
+
+static ft_err draw(command *d) {
     ft_image sheet;
     FT_TRY(ft_images_split(&d->config, d->ds, &d->split));
-    FT_TRY(ft_preview(&d->config, d->ds, d->split.index[FT_PART_TRAIN], d->split.n[FT_PART_TRAIN], n_images,
-                      n_variants, &sheet));
-    ft_err e = ft_image_write_png(&sheet, to);
-    if (e == FT_OK) printf("%s: %d x %d\n", to, sheet.w, sheet.h);
+    FT_TRY(ft_preview(&d->config, d->ds, d->split.index[FT_PART_TRAIN], d->split.n[FT_PART_TRAIN],
+                      d->n_images, d->n_variants, &sheet));
+    ft_err e = ft_image_write_png(&sheet, d->to);
+    if (e == FT_OK) printf("%s: %d x %d\n", d->to, sheet.w, sheet.h);
     ft_image_free(&sheet);
     return e;
 }
 
 static int preview(int argc, char **argv) {
-    ft_cli_list settings = {0};
-    int32_t n_images = 8, n_variants = 7;
-    const char *to = "preview.png";
+    static command d = {.n_images = 8, .n_variants = 7, .to = "preview.png"};
     const ft_cli_option options[] = {
-        SET_OPTION(&settings),
+        SET_OPTION(&d.settings),
         {.name = "images",
          .argument = "N",
-         .number = &n_images,
+         .number = &d.n_images,
          .low = 1,
          .high = 100,
          .help = "Rows; 8 by default."},
         {.name = "variants",
          .argument = "N",
-         .number = &n_variants,
+         .number = &d.n_variants,
          .low = 0,
          .high = 100,
          .help = "Random changes of each; 7 by default."},
-        {.name = "to", .argument = "FILE.png", .string = &to, .help = "preview.png by default."},
+        {.name = "to", .argument = "FILE.png", .string = &d.to, .help = "preview.png by default."},
         {0}};
     const ft_cli cli = {
         .program = "ft-data preview",
@@ -272,13 +265,7 @@ static int preview(int argc, char **argv) {
         .options = options,
         .min_args = 1,
         .max_args = 1};
-    char **args;
-    int status;
-    if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
-    static data d;
-    ft_err e = open_data(&d, args[0], &settings);
-    if (e == FT_OK) e = draw(&d, n_images, n_variants, to);
-    return end(&d, e);
+    return run(&cli, argc, argv, &d, draw);
 }
 
 int main(int argc, char **argv) {
