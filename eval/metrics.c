@@ -1,12 +1,15 @@
 /* Classification metrics: one pass for the confusion matrix and log loss, then one ranking per class. */
 #include "eval/metrics.h"
 
+#include "eval/calibration.h"
 #include "eval/ranking.h"
 
 #include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
+
+enum { MOST_PAIRED = 100 /* classes that are ranked pair by pair */ };
 
 static const char NO_TRUTH[] = "no example of this class in the set";
 static const char NO_PREDICTION[] = "this class is never predicted";
@@ -147,6 +150,15 @@ static void binary(ft_metrics *m) {
     m->reason[FT_METRIC_roc_auc] = ft_class_metric_reason(m, 1, FT_CLASS_METRIC_roc_auc);
 }
 
+static ft_err probabilities(ft_metrics *m, const float *prob, const int32_t *label) {
+    m->brier = ft_brier(m->n, m->k, prob, label);
+    m->calibration_error = ft_calibration_error(m->n, m->k, prob, label);
+    m->roc_auc_ovo_macro = NAN;
+    if (!ft_metric_applies(m, FT_METRIC_roc_auc_ovo_macro)) return FT_OK;
+    m->reason[FT_METRIC_roc_auc_ovo_macro] = m->reason[FT_METRIC_roc_auc_ovr_macro];
+    return ft_roc_auc_ovo(m->n, m->k, prob, label, &m->roc_auc_ovo_macro);
+}
+
 static ft_err compute(ft_metrics *m, const float *prob, const int32_t *label) {
     m->confusion = ft_alloc((size_t)m->k * (size_t)m->k, sizeof *m->confusion);
     m->per_class = ft_alloc((size_t)m->k, sizeof *m->per_class);
@@ -158,7 +170,7 @@ static ft_err compute(ft_metrics *m, const float *prob, const int32_t *label) {
     m->top_5_accuracy = m->k > 5 ? ft_top_k_accuracy(m->n, m->k, prob, label, 5) : NAN;
     m->precision = m->recall = m->f1 = m->roc_auc = NAN;
     if (m->k == 2) binary(m);
-    return FT_OK;
+    return probabilities(m, prob, label);
 }
 
 ft_err ft_metrics_compute(ft_metrics *m, int64_t n, int32_t k, const float *prob, const int32_t *label) {
@@ -205,6 +217,7 @@ double ft_metric_value(const ft_metrics *m, int i) {
 }
 bool ft_metric_applies(const ft_metrics *m, int i) {
     if (i == FT_METRIC_top_5_accuracy) return m->k > 5;
+    if (i == FT_METRIC_roc_auc_ovo_macro) return m->k <= MOST_PAIRED;
     if (i >= FT_METRIC_precision && i <= FT_METRIC_roc_auc) return m->k == 2;
     return true;
 }

@@ -12,7 +12,8 @@
  * sum.
  * - top_5_accuracy ranks equal probabilities by descending class index, as top_k_accuracy_score does.
  * - roc_auc_ovr_macro and average_precision_macro are means over all k classes; where one class is undefined,
- * so are they.
+ * so are they, and roc_auc_ovo_macro, the mean over all pairs of classes. brier and calibration_error:
+ * eval/calibration.h.
  *
  * A number that cannot be computed is NaN and has a reason; one that does not apply (see each) is NaN and has
  * none.
@@ -46,7 +47,10 @@
     X(mcc, "Matthews correlation")                                         \
     X(kappa, "Cohen's kappa")                                              \
     X(log_loss, "Log loss")                                                \
+    X(brier, "Brier score")                                                \
+    X(calibration_error, "Calibration error")                              \
     X(roc_auc_ovr_macro, "ROC AUC (one-vs-rest, macro)")                   \
+    X(roc_auc_ovo_macro, "ROC AUC (one-vs-one, macro)") /* k <= 100 */     \
     X(average_precision_macro, "Average precision (macro)")
 
 #define FT_CLASS_METRICS(X)   \

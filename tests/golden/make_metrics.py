@@ -25,6 +25,34 @@ def average_precision(positive, score):
     return sk.average_precision_score(positive, score) if positive.any() else NAN
 
 
+def one_vs_one(y, p):
+    """What multi_class="ovo", average="macro" does inside, also for two classes and rows that do not sum to one."""
+    areas = []
+    for a in range(p.shape[1]):
+        for b in range(a):
+            rows = (y == a) | (y == b)
+            areas.append((sk.roc_auc_score(y[rows] == a, p[rows, a]) + sk.roc_auc_score(y[rows] == b, p[rows, b])) / 2)
+    return np.mean(areas)
+
+
+def brier(y, p):
+    """Where scikit-learn 1.2 has none: of one class alone, and of several."""
+    k = p.shape[1]
+    return ((p[:, 1] - (y == 1)) ** 2).mean() if k == 2 else ((p - (y[:, None] == np.arange(k))) ** 2).sum() / len(y)
+
+
+def calibration_error(y, p, bins=15):
+    """Guo et al. 2017, equation 3."""
+    sure, right = p.max(axis=1), p.argmax(axis=1) == y
+    edges = np.linspace(0, 1, bins + 1)
+    total = 0
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (sure > low) & ((sure <= high) | ((high == 1) & (sure > 1)))
+        if inside.any():
+            total += inside.sum() / len(y) * abs(right[inside].mean() - sure[inside].mean())
+    return total
+
+
 def headline(y, p, predicted):
     k = p.shape[1]
     classes = np.arange(k)
@@ -46,6 +74,10 @@ def headline(y, p, predicted):
         auc = sk.roc_auc_score(one_hot, p, average="macro")
         ap = sk.average_precision_score(one_hot, p, average="macro")
     out |= {"roc_auc_ovr_macro": auc, "average_precision_macro": ap}
+    out["roc_auc_ovo_macro"] = one_vs_one(y, p) if one_hot.any(axis=0).all() else NAN
+    both = k == 2 and one_hot.any(axis=0).all()
+    out["brier"] = sk.brier_score_loss(y == 1, p[:, 1]) if both else brier(y, p)
+    out["calibration_error"] = calibration_error(y, p)
     if k == 2:
         has_truth, has_prediction = (y == 1).any(), (predicted == 1).any()
         out["precision"] = sk.precision_score(y, predicted, zero_division=0) if has_prediction else NAN
