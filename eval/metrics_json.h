@@ -10,8 +10,8 @@
  *    "heads": {name: {"kind": "number", "mae": x, ...}, name: {"kind": "class", "accuracy": x, ...,
  * "confusion": [[int]]}}, "undefined": {"roc_auc_ovr_macro": reason, "per_class[3].precision": reason, ...}}
  * An undefined number is null and has its reason in "undefined"; numbers that do not apply are left out.
- * names: (m->k) class names; split: what was evaluated ("test"); loss: the mean training loss on it, NaN when
- * not computed; n_bad: images of it that could not be used; heads (n_heads) may be NULL. FT_E_IO,
+ * names: (m->k) class names; split: what was evaluated ("test"); loss: what the history calls val_loss, NaN
+ * when not computed; n_bad: images of it that could not be used; heads (n_heads) may be NULL. FT_E_IO,
  * FT_E_MEMORY: the file is as it was. */
 ft_err ft_metrics_json_write(const char *path, const ft_metrics *m, const char *const *names,
                              const char *split, double loss, int64_t n_bad, int32_t n_heads,

@@ -147,6 +147,18 @@ static double number(json_t *root, const char *head, const char *name) {
     return json_number_value(v);
 }
 
+/* The square of the training part's deviation, as the model keeps it. */
+static double deviation_of_where(void) {
+    ft_model *m;
+    ck_assert_int_eq(ft_checkpoint_read_model("run/last.h5", &m), FT_OK);
+    ck_assert_int_eq(m->n_heads, 3);
+    ck_assert_str_eq(m->heads[0].name, "where");
+    double d = m->heads[0].deviation;
+    ck_assert(fabs(m->heads[0].mean - 1025) < 5 && fabs(d - 17) < 3);
+    ft_model_free(m);
+    return d * d;
+}
+
 START_TEST(a_run_learns_them_all) {
     tool_run *r = tool("ft-train run.yaml");
     assert_ends(r, 0);
@@ -174,6 +186,16 @@ START_TEST(a_run_learns_them_all) {
     ck_assert_int_eq(
         system("cmp run/metrics.json again/metrics.json && cmp run/predictions.csv again/predictions.csv"),
         0);
+    /* training's last validation loss, of all heads, is what ft-eval finds */
+    assert_ends(tool("ft-eval run/last.h5 --data list.csv --split val --report val"), 0);
+    root = json_load_file("val/metrics.json", 0, NULL);
+    double loss = json_number_value(json_object_get(root, "loss")),
+           log_loss = json_number_value(json_object_get(root, "log_loss")),
+           sum = log_loss + number(root, "half", "log_loss") +
+                 pow(number(root, "where", "rmse"), 2) / deviation_of_where();
+    near(loss, last_in_history("run/history.csv", "val_loss"));
+    ck_assert_msg(loss > sum && loss < sum + 1, "loss %g, without the several classes' %g", loss, sum);
+    json_decref(root);
     r = tool("ft-predict run/last.h5 faces/person0/01.pgm");
     assert_ends(r, 0);
     root = json_loads(r->out, 0, NULL);

@@ -22,6 +22,7 @@ static ft_err write_head(ft_h5 *f, int32_t k, const ft_head *h) {
     FT_TRY(ft_h5_set_numbers(f, group, "classes", FT_H5_I64, 1, &n_classes));
     FT_TRY(ft_h5_set_numbers(f, group, "mean", FT_H5_F64, 1, &h->mean));
     FT_TRY(ft_h5_set_numbers(f, group, "deviation", FT_H5_F64, 1, &h->deviation));
+    FT_TRY(ft_h5_set_numbers(f, group, "weight", FT_H5_F64, 1, &h->weight));
     return h->n_classes ? ft_h5_write_strings(f, names, h->n_classes, (const char *const *)h->class_names)
                         : FT_OK;
 }
@@ -41,10 +42,11 @@ static ft_err read_head(ft_h5 *f, int32_t k, ft_head *h) {
     FT_TRY(ft_h5_get_numbers(f, group, "classes", FT_H5_I64, 1, &n_classes));
     FT_TRY(ft_h5_get_numbers(f, group, "mean", FT_H5_F64, 1, &h->mean));
     FT_TRY(ft_h5_get_numbers(f, group, "deviation", FT_H5_F64, 1, &h->deviation));
+    FT_TRY(ft_h5_get_numbers(f, group, "weight", FT_H5_F64, 1, &h->weight));
     bool number = kind == FT_TARGET_NUMBER;
     FT_REQUIRE(kind >= 0 && kind <= FT_TARGET_MULTI && n_classes >= !number &&
                    n_classes <= (number ? 0 : MAX_CLASSES) && isfinite(h->mean) && isfinite(h->deviation) &&
-                   h->deviation > 0,
+                   h->deviation > 0 && isfinite(h->weight) && h->weight >= 0,
                WEIGHTS, "'%s': head %d makes no sense; the file is damaged: use another copy of it", f->path,
                k + 1);
     h->kind = (ft_target_kind)kind;

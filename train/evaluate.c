@@ -122,6 +122,21 @@ static ft_err end_heads(const ft_evaluator *e, ft_evaluation *out) {
     return FT_OK;
 }
 
+static double binary_cross_entropy(const ft_head_evaluation *h, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n * h->width; i++) {
+        double p = fmin(fmax((double)h->prediction[i], 1e-7), 1 - 1e-7);
+        sum -= h->truth[i] > 0.5f ? log(p) : log1p(-p);
+    }
+    return sum / ((double)n * h->width);
+}
+
+static double head_loss(const ft_head *head, const ft_head_evaluation *h, int64_t n) {
+    if (head->kind == FT_TARGET_CLASS) return h->classes.log_loss;
+    if (head->kind == FT_TARGET_MULTI) return binary_cross_entropy(h, n);
+    return pow(h->numbers.rmse / head->deviation, 2);
+}
+
 static void free_heads(ft_evaluation *ev) {
     for (int32_t k = 0; k < ev->n_heads; k++) {
         free(ev->heads[k].prediction);
@@ -176,7 +191,11 @@ static ft_err run_all(ft_evaluator *e, void (*progress)(void *ctx, int64_t done,
     }
     FT_REQUIRE(out->n > 0, DATA, "none of the %d images to evaluate can be used", e->n);
     FT_TRY(end_heads(e, out));
-    return ft_metrics_compute(&out->metrics, out->n, out->k, out->prob, out->label);
+    FT_TRY(ft_metrics_compute(&out->metrics, out->n, out->k, out->prob, out->label));
+    out->loss = out->metrics.log_loss;
+    for (int32_t k = 0; k < out->n_heads; k++)
+        out->loss += e->model->heads[k].weight * head_loss(&e->model->heads[k], &out->heads[k], out->n);
+    return FT_OK;
 }
 
 ft_err ft_evaluator_run(ft_evaluator *e, void (*progress)(void *ctx, int64_t done, int64_t n), void *ctx,

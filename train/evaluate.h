@@ -42,8 +42,10 @@ typedef struct ft_evaluation {
     int32_t n_heads;
     ft_head_evaluation *heads;    /* (n_heads) */
     ft_head_result *head_results; /* (n_heads): the same for the writers of results */
-    ft_metrics metrics; /* metrics.log_loss is the validation loss: plain cross-entropy, whatever the training
-                           minimises */
+    double loss; /* what the history calls val_loss: metrics.log_loss, plain cross-entropy whatever the
+                    training minimises; and of further heads their log loss, their binary cross-entropy, or
+                    their mean squared error in deviations, each times its weight */
+    ft_metrics metrics;
 } ft_evaluation;
 
 typedef struct ft_evaluator_options {

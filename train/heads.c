@@ -70,8 +70,11 @@ ft_err ft_model_add_head(ft_model *m, const ft_head *as) {
     FT_REQUIRE(more, MEMORY, "no memory for a head");
     m->heads = more;
     ft_head *h = &m->heads[m->n_heads++];
-    *h =
-        (ft_head){.kind = as->kind, .n_classes = as->n_classes, .mean = as->mean, .deviation = as->deviation};
+    *h = (ft_head){.kind = as->kind,
+                   .n_classes = as->n_classes,
+                   .mean = as->mean,
+                   .deviation = as->deviation,
+                   .weight = as->weight};
     FT_TRY(copy_texts(h, as));
     return build(m, h);
 }
@@ -99,7 +102,8 @@ ft_err ft_heads_for(ft_model *m, const ft_dataset *ds, const int32_t *index, int
                      .kind = target->kind,
                      .n_classes = target->n_classes,
                      .class_names = target->class_names,
-                     .deviation = 1};
+                     .deviation = 1,
+                     .weight = 1};
         if (h.kind == FT_TARGET_NUMBER) scale_of(ds, t, index, n, &h);
         FT_TRY(ft_model_add_head(m, &h));
     }

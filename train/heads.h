@@ -15,6 +15,7 @@ typedef struct ft_head {
     int32_t n_classes;      /* 0 of a number */
     char **class_names;     /* (n_classes), owned */
     double mean, deviation; /* of a number: what the network's 0 is, and what its 1 is beyond that */
+    double weight;          /* of its loss in the whole */
     ft_val output;          /* (n,1,1,outputs): logits, or the number in those units */
     ft_val prediction;      /* softmax or sigmoid of them; of a number, itself */
 } ft_head;

@@ -100,8 +100,10 @@ static ft_err add_losses(ft_run *r, ft_plan_spec *spec) {
     for (int32_t k = 0; k < r->model->n_heads; k++) {
         FT_REQUIRE(spec->n_losses < FT_MAX_LOSSES, CONFIG,
                    "data.list.more: %d heads are more than can be trained at a time", r->model->n_heads);
-        spec->losses[spec->n_losses] = head_loss(r, k);
-        spec->loss_weights[spec->n_losses++] = (ft_real)head_weight(&ph->config, r->model->heads[k].name);
+        ft_head *h = &r->model->heads[k];
+        h->weight = head_weight(&ph->config, h->name);
+        ph->head_losses[k] = spec->losses[spec->n_losses] = head_loss(r, k);
+        spec->loss_weights[spec->n_losses++] = (ft_real)h->weight;
     }
     return ft_graph_status(r->model->g);
 }

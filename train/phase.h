@@ -19,7 +19,8 @@ typedef struct ft_phase {
     int32_t number;   /* from 0 */
     ft_config config; /* what holds in it, resolved */
     ft_val loss;
-    ft_plan *plan;        /* training */
+    ft_val head_losses[FT_MAX_LOSSES]; /* (model->n_heads) */
+    ft_plan *plan;                     /* training */
     ft_val cut;           /* features go in here instead of images to the input; {0}: they do not */
     const char *uncached; /* why a frozen part runs in every epoch; NULL: it does not, or there is none */
     ft_features *features;

@@ -82,7 +82,8 @@ static ft_err write_report(const char *folder, const ft_results *r, const char *
     ft_report report = {.title = r->title,
                         .split = r->split,
                         .metrics = &r->evaluation->metrics,
-                        .loss = NAN, /* it is the log loss */
+                        .loss =
+                            r->evaluation->n_heads ? r->evaluation->loss : NAN, /* else it is the log loss */
                         .class_names = (const char *const *)m->class_names,
                         .prob = r->evaluation->prob,
                         .label = r->evaluation->label,
@@ -110,8 +111,8 @@ ft_err ft_results_write(const char *folder, const ft_results *r) {
     const char *const *names = (const char *const *)r->of->model->class_names;
     char path[FT_CONFIG_PATH_BYTES];
     FT_TRY(ft_folder_file(path, sizeof path, folder, "metrics.json"));
-    FT_TRY(ft_metrics_json_write(path, &ev->metrics, names, r->split, ev->metrics.log_loss, r->of->n - ev->n,
-                                 ev->n_heads, ev->head_results));
+    FT_TRY(ft_metrics_json_write(path, &ev->metrics, names, r->split, ev->loss, r->of->n - ev->n, ev->n_heads,
+                                 ev->head_results));
     if (r->of->quarantine && ft_quarantine_count(r->of->quarantine)) {
         FT_TRY(ft_folder_file(path, sizeof path, folder, "quarantine.csv"));
         FT_TRY(ft_quarantine_write(r->of->quarantine, path));

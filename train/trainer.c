@@ -111,6 +111,15 @@ static void feed_heads(ft_run *r, const ft_batch *b) {
     }
 }
 
+/* Of the class and of the further heads, weighted; an auxiliary classifier's is not told. */
+static double total_loss(const ft_run *r, int32_t n) {
+    const ft_phase *ph = &r->phase;
+    double loss = (double)ft_plan_value(ph->plan, ph->loss, n).p[0];
+    for (int32_t k = 0; k < r->model->n_heads; k++)
+        loss += r->model->heads[k].weight * (double)ft_plan_value(ph->plan, ph->head_losses[k], n).p[0];
+    return loss;
+}
+
 /* Forward and backward of one batch. The gradient is weighted by the batch's size where several make a step.
  */
 static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
@@ -125,7 +134,7 @@ static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
     uint64_t seed =
         ft_rng_derive(ft_rng_derive_name(p->seed, "dropout"), (uint64_t)(p->step * accumulate + micro));
     ft_plan_forward(ph->plan, b->n, seed);
-    double loss = ft_plan_value(ph->plan, ph->loss, b->n).p[0];
+    double loss = total_loss(r, b->n);
     FT_REQUIRE(isfinite(loss), NUMERIC,
                "the loss is %s at step %lld (epoch %lld): the training diverged; lower "
                "train.optimizer.lr or set train.clip.norm, then start again",
@@ -306,7 +315,7 @@ static ft_err validate(trainer *t, ft_history_row *row) {
     double start = ft_clock();
     FT_TRY(ft_evaluator_run(&t->r->phase.val, NULL, NULL, &ev));
     charge(t, FT_PROFILE_EVALUATION, start);
-    row->val_loss = ev.metrics.log_loss;
+    row->val_loss = ev.loss;
     row->val_accuracy = ev.metrics.accuracy;
     row->val_recall = ev.metrics.recall_macro;
     row->val_f1 = ev.metrics.f1_macro;
