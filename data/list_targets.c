@@ -39,14 +39,11 @@ ft_err ft_list_targets_open(ft_list_targets *t, const ft_csv *c, const char *con
     t->targets = ft_alloc((size_t)n, sizeof *t->targets);
     t->columns = ft_alloc((size_t)n, sizeof *t->columns);
     FT_REQUIRE(t->targets && t->columns, MEMORY, "no memory for %d columns", n);
-    for (; t->n < n; t->n++) {
-        ft_err e = open_column(&t->targets[t->n], &t->columns[t->n], c, specs[t->n]);
-        if (e != FT_OK) {
-            t->n++; /* to be freed with the others */
-            return e;
-        }
-        for (int32_t k = 0; k < t->n; k++)
-            FT_REQUIRE(strcmp(t->targets[k].name, t->targets[t->n].name) != 0, CONFIG,
+    for (int32_t i = 0; i < n; i++) {
+        t->n = i + 1; /* freed with the others, whatever comes */
+        FT_TRY(open_column(&t->targets[i], &t->columns[i], c, specs[i]));
+        for (int32_t k = 0; k < i; k++)
+            FT_REQUIRE(strcmp(t->targets[k].name, t->targets[i].name) != 0, CONFIG,
                        "data.list.more: '%s' is there twice", t->targets[k].name);
     }
     return FT_OK;
