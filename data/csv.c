@@ -99,6 +99,12 @@ ft_err ft_csv_next(ft_csv *c) {
     }
 }
 
+int32_t ft_csv_find(const ft_csv *c, const char *name) {
+    for (int32_t i = 0; i < c->n; i++)
+        if (strcmp(c->field[i], name) == 0) return i;
+    return -1;
+}
+
 ft_err ft_csv_column(const ft_csv *c, const char *what, const char *name, size_t len, int32_t *column) {
     char there[512] = "";
     for (*column = 0; *column < c->n; ++*column)

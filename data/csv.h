@@ -29,6 +29,8 @@ void ft_csv_close(ft_csv *c);
  * FT_E_DATA names the line: a quote that does not end, a zero byte, too many or too long fields; FT_E_IO. */
 ft_err ft_csv_next(ft_csv *c);
 
+/* The field of the last record, the header, that is this name; -1: none. */
+int32_t ft_csv_find(const ft_csv *c, const char *name);
 /* The field of the last record, the header, that is the len bytes at name. FT_E_CONFIG, about the setting
  * `what`, lists the fields there are. */
 ft_err ft_csv_column(const ft_csv *c, const char *what, const char *name, size_t len, int32_t *column);

@@ -63,8 +63,8 @@ struct ft_dataset {
     const ft_target *targets; /* (n_targets), owned */
     int32_t n_ignored;        /* files passed over because their names are no image's */
     bool in_memory;           /* reading a sample costs no decoding */
-    uint64_t fingerprint;     /* of names, sizes and labels: tells whether the data changed; moving the folder
-                                 does not */
+    uint64_t fingerprint;     /* of names, sizes, labels, parts, groups and targets: tells whether the data
+                                 changed; moving the folder     does not */
 };
 
 /* How to read a list; zeros where nothing is to be said. Borrowed while it is opened. */
@@ -86,7 +86,7 @@ typedef struct ft_dataset_options {
  * is not there; FT_E_DATA says what is wrong with the data, FT_E_IO that they cannot be read. After a failure
  * *ds is NULL. */
 ft_err ft_dataset_open(const char *path, const ft_dataset_options *o, ft_dataset **ds);
-/* The n data sets at these paths as one, each sample of source k to be shown weights[k] > 0 times in an epoch
+/* The n data sets at these paths as one, each sample of source k to be shown weights[k] times in an epoch
  * of training, on average. Classes of one name are one. A sample's name begins with its source's path. Errors
  * as ft_dataset_open; *ds is then NULL. */
 ft_err ft_dataset_join(int32_t n, const char *const *paths, const float *weights, const ft_dataset_options *o,

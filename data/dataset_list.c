@@ -7,6 +7,7 @@
 #include "data/dataset_kind.h"
 #include "data/intern.h"
 #include "data/list_targets.h"
+#include "data/texts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +29,7 @@ typedef struct list {
     sample *samples; /* (base.n) */
     int64_t room;
     int32_t n_there; /* images that exist */
-    char *text;      /* the files' names, each with its end */
-    size_t used, text_room;
+    ft_texts names;  /* of the files */
     ft_intern classes, groups;
     ft_list_targets targets;
     ft_intern folders; /* of the files, "a/b/" or "" */
@@ -56,11 +56,11 @@ static ft_fixed list_fixed(const ft_dataset *ds, int32_t i) {
 static void list_name(const ft_dataset *ds, int32_t i, char *buffer, size_t bytes) {
     const list *l = (const list *)ds;
     const sample *s = &l->samples[i];
-    snprintf(buffer, bytes, "%s%s", l->folders.text[s->folder], l->text + s->file);
+    snprintf(buffer, bytes, "%s%s", l->folders.text[s->folder], l->names.p + s->file);
 }
 
 static ft_err path_of(const list *l, const sample *s, char path[MAX_PATH]) {
-    const char *folder = l->folders.text[s->folder], *file = l->text + s->file;
+    const char *folder = l->folders.text[s->folder], *file = l->names.p + s->file;
     bool whole = *folder == '/';
     int n = snprintf(path, MAX_PATH, "%s%s%s%s", whole ? "" : l->folder, whole ? "" : "/", folder, file);
     FT_REQUIRE(n > 0 && n < MAX_PATH, DATA, "%s/%.200s%.200s...: the path is too long", l->folder, folder,
@@ -94,7 +94,7 @@ static void list_free(ft_dataset *ds) {
     list *l = (list *)ds;
     free(l->folder);
     free(l->samples);
-    free(l->text);
+    free(l->names.p);
     ft_intern_free(&l->classes); /* base.class_names are its texts */
     ft_intern_free(&l->groups);
     ft_intern_free(&l->folders);
@@ -198,21 +198,6 @@ static ft_err part_of(const ft_csv *c, const char *text, uint8_t *fixed) {
 
 /* ---- lines ---- */
 
-static ft_err keep_text(list *l, const char *text, size_t *at) {
-    size_t len = strlen(text) + 1;
-    if (l->used + len > l->text_room) {
-        size_t room = 2 * (l->used + len) + 4096;
-        char *p = realloc(l->text, room);
-        FT_REQUIRE(p, MEMORY, "no memory for a list of images");
-        l->text = p;
-        l->text_room = room;
-    }
-    *at = l->used;
-    memcpy(l->text + l->used, text, len);
-    l->used += len;
-    return FT_OK;
-}
-
 /* The folder that a file's path begins with, with its slash. */
 static ft_err add_folder(list *l, const char *file, int32_t *number) {
     char folder[MAX_PATH];
@@ -239,7 +224,7 @@ static ft_err add_sample(list *l, const ft_csv *c, const columns *k) {
     char path[MAX_PATH];
     struct stat st;
     FT_TRY(add_folder(l, file, &s.folder));
-    FT_TRY(keep_text(l, file + strlen(l->folders.text[s.folder]), &s.file));
+    FT_TRY(ft_texts_add(&l->names, file + strlen(l->folders.text[s.folder]), &s.file));
     FT_TRY(path_of(l, &s, path));
     bool there = stat(path, &st) == 0; /* if not, reading it will tell */
     l->n_there += there;
@@ -253,6 +238,10 @@ static ft_err add_sample(list *l, const ft_csv *c, const columns *k) {
     l->samples[l->base.n++] = s;
     uint64_t *hash = &l->base.fingerprint;
     *hash = ft_hash_number(ft_hash_text(ft_hash_text(*hash, file), label), there ? (uint64_t)st.st_size : 0);
+    if (k->split >= 0) *hash = ft_hash_text(*hash, c->field[k->split]);
+    if (k->group >= 0) *hash = ft_hash_text(*hash, c->field[k->group]);
+    for (int32_t t = 0; t < l->targets.n; t++)
+        *hash = ft_hash_text(*hash, c->field[l->targets.columns[t].column]);
     return FT_OK;
 }
 
@@ -263,6 +252,8 @@ static ft_err read_lines(list *l, ft_csv *c, const ft_dataset_options *o) {
     int32_t n_columns = c->n;
     FT_TRY(find_columns(c, o, &k));
     FT_TRY(ft_list_targets_open(&l->targets, c, o->more, o->n_more));
+    for (int32_t t = 0; t < o->n_more; t++)
+        l->base.fingerprint = ft_hash_text(l->base.fingerprint, o->more[t]);
     for (;;) {
         FT_TRY(ft_csv_next(c));
         if (c->n == 0) return FT_OK;

@@ -274,6 +274,8 @@ static ft_err check_samples(packed *d, int64_t total) {
         ds->fingerprint = ft_hash_text(ds->fingerprint, d->names + d->name[i]);
         ds->fingerprint =
             ft_hash_number(ft_hash_number(ds->fingerprint, (uint64_t)bytes), (uint64_t)d->labels[i]);
+        if (d->groups[i] >= 0) ds->fingerprint = ft_hash_number(ds->fingerprint, (uint64_t)d->groups[i]);
+        if (d->fixed[i]) ds->fingerprint = ft_hash_number(ds->fingerprint, d->fixed[i]);
     }
     return ds->n_groups > ds->n ? damaged(d, "group") : FT_OK;
 }

@@ -93,6 +93,9 @@ static ft_err set_length(ft_order *o) {
 ft_err ft_order_new(const ft_dataset *ds, const int32_t *index, int32_t n, const ft_order_options *options,
                     ft_order **out) {
     *out = NULL;
+    for (int32_t k = 0; k < ds->n_sources; k++)
+        FT_REQUIRE(options->how == FT_SAMPLING_SHUFFLE || ds->source_weights[k] == 1, CONFIG,
+                   "data.join: weights other than 1 count with data.sampling: shuffle only");
     ft_order *o = calloc(1, sizeof *o);
     FT_REQUIRE(o, MEMORY, "no memory for the order of %d images", n);
     size_t most = (size_t)(n < ds->n_classes ? n : ds->n_classes) + 1;

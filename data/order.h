@@ -25,8 +25,9 @@ typedef struct ft_order_options {
 
 typedef struct ft_order ft_order;
 
-/* For the n samples in index (n), of which only labels and sources are read, now. FT_E_CONFIG: fewer classes
- * than o->classes, or fewer samples than a batch; FT_E_MEMORY. *out is then NULL. */
+/* For the n samples in index (n), of which only labels and sources are read, now. FT_E_CONFIG: weights
+ * without shuffle, fewer classes than o->classes, or fewer samples than a batch; FT_E_MEMORY. *out is then
+ * NULL. */
 ft_err ft_order_new(const ft_dataset *ds, const int32_t *index, int32_t n, const ft_order_options *o,
                     ft_order **out);
 void ft_order_free(ft_order *o); /* NULL is fine */

@@ -1,6 +1,7 @@
 #include "data/pack.h"
 
 #include "data/pack_layout.h"
+#include "data/texts.h"
 #include "tensor/atomic_file.h"
 
 #include <hdf5.h>
@@ -10,11 +11,6 @@
 #include <xxhash.h>
 
 enum { CHUNK = 1 << 20, NAME_BYTES = 4096 };
-
-typedef struct text {
-    char *p;
-    size_t n, room;
-} text;
 
 typedef struct writer {
     const char *path;
@@ -27,7 +23,7 @@ typedef struct writer {
     uint64_t *checksum;
     int32_t *label, *group;
     uint8_t *fixed;
-    text names;
+    ft_texts names;
     XXH3_state_t *tables;
 } writer;
 
@@ -62,24 +58,11 @@ static ft_err append(writer *w, const uint8_t *p, size_t n) {
     return FT_OK;
 }
 
-static ft_err add_text(text *t, const char *s) {
-    size_t n = strlen(s) + 1;
-    if (t->n + n > t->room) {
-        size_t room = 2 * (t->n + n) + 4096;
-        char *p = realloc(t->p, room);
-        FT_REQUIRE(p, MEMORY, "no memory for the names of images");
-        t->p = p;
-        t->room = room;
-    }
-    memcpy(t->p + t->n, s, n);
-    t->n += n;
-    return FT_OK;
-}
-
 static ft_err add_image(writer *w, const ft_dataset *ds, int32_t i, const uint8_t *p, size_t n) {
     char name[NAME_BYTES];
     ft_dataset_name(ds, i, name, sizeof name);
-    FT_TRY(add_text(&w->names, name));
+    size_t at;
+    FT_TRY(ft_texts_add(&w->names, name, &at));
     w->offset[w->n] = w->total;
     w->checksum[w->n] = XXH3_64bits(p, n);
     w->label[w->n] = ft_dataset_label(ds, i);
@@ -158,9 +141,11 @@ static ft_err write_number(const writer *w, const char *name, hid_t stored, hid_
 }
 
 static ft_err write_tables(const writer *w, const ft_dataset *ds) {
-    text classes = {0};
+    ft_texts classes = {0};
+    size_t at;
     ft_err e = FT_OK;
-    for (int32_t k = 0; k < ds->n_classes && e == FT_OK; k++) e = add_text(&classes, ds->class_names[k]);
+    for (int32_t k = 0; k < ds->n_classes && e == FT_OK; k++)
+        e = ft_texts_add(&classes, ds->class_names[k], &at);
     if (e == FT_OK) e = write_array(w, "offset", H5T_STD_I64LE, H5T_NATIVE_INT64, w->n + 1, w->offset);
     if (e == FT_OK) e = write_array(w, "checksum", H5T_STD_U64LE, H5T_NATIVE_UINT64, w->n, w->checksum);
     if (e == FT_OK) e = write_array(w, "label", H5T_STD_I32LE, H5T_NATIVE_INT32, w->n, w->label);

@@ -102,16 +102,10 @@ static ft_err read_text(const char *path, FILE *f, ft_pairs *p) {
 
 /* ---- lists ---- */
 
-static int32_t column(const ft_csv *c, const char *name) {
-    for (int32_t i = 0; i < c->n; i++)
-        if (strcmp(c->field[i], name) == 0) return i;
-    return -1;
-}
-
 static ft_err read_list(ft_csv *c, ft_pairs *p, ft_intern *folds) {
     FT_TRY(ft_csv_next(c));
-    int32_t n = c->n, a = column(c, "file1"), b = column(c, "file2"), same = column(c, "same"),
-            fold = column(c, "fold");
+    int32_t n = c->n, a = ft_csv_find(c, "file1"), b = ft_csv_find(c, "file2"), same = ft_csv_find(c, "same"),
+            fold = ft_csv_find(c, "fold");
     FT_REQUIRE(
         a >= 0 && b >= 0 && same >= 0, DATA,
         "%s: the first line must name the columns file1, file2 and same (1 or 0), and fold if there are sets",

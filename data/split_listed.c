@@ -16,11 +16,8 @@ typedef struct listing {
 } listing;
 
 static ft_err find_columns(const ft_csv *c, int32_t *file, int32_t *part) {
-    *file = *part = -1;
-    for (int32_t i = 0; i < c->n; i++) {
-        if (strcmp(c->field[i], "file") == 0) *file = i;
-        if (strcmp(c->field[i], "part") == 0) *part = i;
-    }
+    *file = ft_csv_find(c, "file");
+    *part = ft_csv_find(c, "part");
     FT_REQUIRE(*file >= 0 && *part >= 0, DATA,
                "%s: the first line must name the columns file and part (train, val, test)", c->path);
     return FT_OK;

@@ -1,8 +1,6 @@
 #include "eval/head_result.h"
 
-#include "tensor/escape.h"
-
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *ft_head_kind(const ft_head_result *h) {
@@ -58,26 +56,5 @@ void ft_head_text(const ft_head_result *h, int64_t i, bool truth, char *text, si
         snprintf(text, bytes, "%s", h->class_names[c]);
     } else {
         join_classes(h, from + i * h->multilabel->k, text, bytes);
-    }
-}
-
-/* Micro and weighted averages are for metrics.json. */
-static void print_number(void *ctx, const char *name, const char *label, double value, const char *reason) {
-    (void)reason;
-    if (strstr(label, "(micro)") && strcmp(name, "f1_micro") != 0) return;
-    if (strstr(label, "(weighted)")) return;
-    if (isnan(value))
-        fprintf(ctx, "  %-28s      -\n", label);
-    else
-        fprintf(ctx, "  %-28s %6.4f\n", label, value);
-}
-
-void ft_heads_print(FILE *f, int32_t n, const ft_head_result *heads) {
-    for (int32_t k = 0; k < n; k++) {
-        fputs("\n  ", f);
-        ft_terminal_text(f, heads[k].name,
-                         ft_utf8_length(heads[k].name) < 60 ? ft_utf8_length(heads[k].name) : 60);
-        fputs(heads[k].numbers ? " (number)\n" : heads[k].multilabel ? " (several classes)\n" : "\n", f);
-        ft_head_numbers(&heads[k], print_number, f);
     }
 }

@@ -6,8 +6,6 @@
 #include "eval/multilabel.h"
 #include "eval/regression.h"
 
-#include <stdio.h>
-
 typedef struct ft_head_result {
     const char *name;
     /* One of the three tells the kind. */
@@ -26,8 +24,5 @@ const char *ft_head_kind(const ft_head_result *h);
 /* The truth, or the prediction, of row i as a field of a table: a class, a number, classes with '|' between.
  */
 void ft_head_text(const ft_head_result *h, int64_t i, bool truth, char *text, size_t bytes);
-
-/* A line each, for a terminal. */
-void ft_heads_print(FILE *f, int32_t n, const ft_head_result *heads);
 
 #endif

@@ -29,33 +29,6 @@ static void confusion(FILE *f, const ft_metrics *m) {
     fputs("\n  ]", f);
 }
 
-static void head_number(void *ctx, const char *name, const char *label, double value, const char *reason) {
-    (void)label, (void)reason;
-    fprintf(ctx, ", \"%s\": ", name);
-    ft_json_number(ctx, value);
-}
-
-static void head_reason(void *ctx, const char *name, const char *label, double value, const char *reason) {
-    (void)label, (void)value;
-    if (!reason) return;
-    fprintf(ctx, ", \"%s_undefined\": ", name);
-    ft_json_string(ctx, reason);
-}
-
-static void further_heads(FILE *f, int32_t n, const ft_head_result *heads) {
-    if (n == 0) return;
-    fputs(",\n  \"heads\": {", f);
-    for (int32_t k = 0; k < n; k++) {
-        fputs(k ? ",\n    " : "\n    ", f);
-        ft_json_string(f, heads[k].name);
-        fprintf(f, ": {\"kind\": \"%s\"", ft_head_kind(&heads[k]));
-        ft_head_numbers(&heads[k], head_number, f);
-        ft_head_numbers(&heads[k], head_reason, f);
-        fputc('}', f);
-    }
-    fputs("\n  }", f);
-}
-
 static void per_class(FILE *f, const ft_metrics *m, const char *const *names) {
     fputs(",\n  \"per_class\": [", f);
     for (int32_t c = 0; c < m->k; c++) {
@@ -71,31 +44,76 @@ static void per_class(FILE *f, const ft_metrics *m, const char *const *names) {
     fputs("\n  ]", f);
 }
 
-static void undefined(FILE *f, const ft_metrics *m, double loss) {
-    const char *comma = "";
-    fputs(",\n  \"undefined\": {", f);
-    if (isnan(loss)) {
-        fputs("\n    \"loss\": \"not computed\"", f);
-        comma = ",";
-    } else if (isinf(loss)) {
-        fputs("\n    \"loss\": \"infinite\"", f);
-        comma = ",";
+static void head_number(void *ctx, const char *name, const char *label, double value, const char *reason) {
+    (void)label, (void)reason;
+    fprintf(ctx, ", \"%s\": ", name);
+    ft_json_number(ctx, value);
+}
+
+static void further_heads(FILE *f, int32_t n, const ft_head_result *heads) {
+    if (n == 0) return;
+    fputs(",\n  \"heads\": {", f);
+    for (int32_t k = 0; k < n; k++) {
+        fputs(k ? ",\n    " : "\n    ", f);
+        ft_json_string(f, heads[k].name);
+        fprintf(f, ": {\"kind\": \"%s\"", ft_head_kind(&heads[k]));
+        ft_head_numbers(&heads[k], head_number, f);
+        if (heads[k].classes) {
+            confusion(f, heads[k].classes);
+            per_class(f, heads[k].classes, heads[k].class_names);
+        }
+        fputc('}', f);
     }
-    for (int i = 0; i < FT_N_METRICS; i++) {
-        if (!m->reason[i]) continue;
-        fprintf(f, "%s\n    \"%s\": ", comma, ft_metric_name(i));
-        ft_json_string(f, m->reason[i]);
-        comma = ",";
-    }
+    fputs("\n  }", f);
+}
+
+/* The object of reasons under way. */
+typedef struct reasons {
+    FILE *f;
+    const char *head; /* whose the numbers are; NULL: the class's */
+    const char *comma;
+} reasons;
+
+static void add_reason(reasons *r, const char *name, const char *reason) {
+    if (!reason) return;
+    char path[512];
+    snprintf(path, sizeof path, "%s%s%s%s", r->head ? "heads." : "", r->head ? r->head : "",
+             r->head ? "." : "", name);
+    fprintf(r->f, "%s\n    ", r->comma);
+    ft_json_string(r->f, path);
+    fputs(": ", r->f);
+    ft_json_string(r->f, reason);
+    r->comma = ",";
+}
+
+static void add_head_reason(void *ctx, const char *name, const char *label, double value,
+                            const char *reason) {
+    (void)label, (void)value;
+    add_reason(ctx, name, reason);
+}
+
+static void class_reasons(reasons *r, const ft_metrics *m) {
     for (int32_t c = 0; c < m->k; c++)
         for (int i = 0; i < FT_N_CLASS_METRICS; i++) {
-            const char *reason = ft_class_metric_reason(m, c, i);
-            if (!reason) continue;
-            fprintf(f, "%s\n    \"per_class[%d].%s\": ", comma, c, ft_class_metric_name(i));
-            ft_json_string(f, reason);
-            comma = ",";
+            char name[64];
+            snprintf(name, sizeof name, "per_class[%d].%s", c, ft_class_metric_name(i));
+            add_reason(r, name, ft_class_metric_reason(m, c, i));
         }
-    fputs(*comma ? "\n  }\n}\n" : "}\n}\n", f);
+}
+
+static void undefined(FILE *f, const ft_metrics *m, double loss, int32_t n_heads,
+                      const ft_head_result *heads) {
+    reasons r = {.f = f, .comma = ""};
+    fputs(",\n  \"undefined\": {", f);
+    add_reason(&r, "loss", isnan(loss) ? "not computed" : isinf(loss) ? "infinite" : NULL);
+    for (int i = 0; i < FT_N_METRICS; i++) add_reason(&r, ft_metric_name(i), m->reason[i]);
+    class_reasons(&r, m);
+    for (int32_t k = 0; k < n_heads; k++) {
+        r.head = heads[k].name;
+        ft_head_numbers(&heads[k], add_head_reason, &r);
+        if (heads[k].classes) class_reasons(&r, heads[k].classes);
+    }
+    fputs(*r.comma ? "\n  }\n}\n" : "}\n}\n", f);
 }
 
 ft_err ft_metrics_json_write(const char *path, const ft_metrics *m, const char *const *names,
@@ -107,6 +125,6 @@ ft_err ft_metrics_json_write(const char *path, const ft_metrics *m, const char *
     confusion(a.stream, m);
     per_class(a.stream, m, names);
     further_heads(a.stream, n_heads, heads);
-    undefined(a.stream, m, loss);
+    undefined(a.stream, m, loss, n_heads, heads);
     return ft_atomic_commit(&a);
 }

@@ -15,7 +15,18 @@ static void line(FILE *f, const char *label, double value) {
         fprintf(f, "  %-28s %6.4f\n", label, value);
 }
 
-static void headline(FILE *f, const ft_metrics *m, const char *split, double loss) {
+/* A text of the width it needs, if there is so much room. */
+static void words(FILE *f, const char *text) {
+    int length = ft_utf8_length(text);
+    ft_terminal_text(f, text, length < NAME_WIDTH ? length : NAME_WIDTH);
+}
+
+static void reason_line(FILE *f, const char *label, const char *reason) {
+    if (reason) fprintf(f, "  %s: %s\n", label, reason);
+}
+
+/* loss: NaN when there is none to tell. */
+static void class_numbers(FILE *f, const ft_metrics *m, double loss) {
     static const int shown[] = {FT_METRIC_accuracy,
                                 FT_METRIC_top_5_accuracy,
                                 FT_METRIC_balanced_accuracy,
@@ -26,14 +37,36 @@ static void headline(FILE *f, const ft_metrics *m, const char *split, double los
                                 FT_METRIC_roc_auc_ovr_macro,
                                 FT_METRIC_average_precision_macro,
                                 FT_METRIC_log_loss};
-    fputs("  ", f);
-    ft_terminal_text(f, split, ft_utf8_length(split) < NAME_WIDTH ? ft_utf8_length(split) : NAME_WIDTH);
-    fprintf(f, ": %lld examples, %d classes\n\n", (long long)m->n, m->k);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         if (ft_metric_applies(m, shown[i])) line(f, ft_metric_label(shown[i]), ft_metric_value(m, shown[i]));
     if (!isnan(loss)) line(f, "Loss", loss);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-        if (m->reason[shown[i]]) fprintf(f, "  %s: %s\n", ft_metric_label(shown[i]), m->reason[shown[i]]);
+        reason_line(f, ft_metric_label(shown[i]), m->reason[shown[i]]);
+}
+
+static void headline(FILE *f, const ft_metrics *m, const char *split, double loss) {
+    fputs("  ", f);
+    words(f, split);
+    fprintf(f, ": %lld examples, %d classes\n\n", (long long)m->n, m->k);
+    class_numbers(f, m, loss);
+}
+
+static void head_number(void *ctx, const char *name, const char *label, double value, const char *reason) {
+    (void)name;
+    line(ctx, label, value);
+    reason_line(ctx, label, reason);
+}
+
+void ft_heads_print(FILE *f, int32_t n, const ft_head_result *heads) {
+    for (int32_t k = 0; k < n; k++) {
+        fputs("\n  ", f);
+        words(f, heads[k].name);
+        fprintf(f, " (%s)\n\n", ft_head_kind(&heads[k]));
+        if (heads[k].classes)
+            class_numbers(f, heads[k].classes, NAN);
+        else
+            ft_head_numbers(&heads[k], head_number, f);
+    }
 }
 
 static void cell(FILE *f, double value) {

@@ -2,7 +2,7 @@
 #ifndef FACET_EVAL_TERMINAL_H
 #define FACET_EVAL_TERMINAL_H
 
-#include "eval/metrics.h"
+#include "eval/head_result.h"
 
 #include <stdio.h>
 
@@ -11,5 +11,7 @@
  * for an undefined number, with the reason below. FT_E_MEMORY: only the headline was printed. */
 ft_err ft_metrics_print(FILE *f, const ft_metrics *m, const char *const *names, const char *split,
                         double loss);
+/* The headline numbers of further heads (n). */
+void ft_heads_print(FILE *f, int32_t n, const ft_head_result *heads);
 
 #endif

@@ -222,6 +222,37 @@ START_TEST(targets) {
 }
 END_TEST
 
+/* What a run depends on is in the fingerprint: the file, its size, class, part, group and targets. */
+START_TEST(fingerprint) {
+    static const char *const more[] = {"age:number"}, *const as_class[] = {"age"};
+    static const ft_dataset_options options[] = {
+        {.label = "who", .folder = "images"},
+        {.label = "who", .folder = "images", .split = "part"},
+        {.label = "who", .folder = "images", .group = "age"},
+        {.label = "who", .folder = "images", .more = more, .n_more = 1},
+        {.label = "who", .folder = "images", .more = as_class, .n_more = 1}};
+    enum { N = sizeof options / sizeof *options };
+    uint64_t before[N];
+    make_list();
+    for (int k = 0; k < N; k++) {
+        ft_dataset *ds = open_list(&options[k]);
+        before[k] = ds->fingerprint;
+        for (int j = 0; j < k; j++) ck_assert_uint_ne(before[j], before[k]);
+        ft_dataset_free(ds);
+    }
+    PUT("list.csv", "file,age,who,part\n"
+                    "a.pgm,11,2,val\n"
+                    "b.pgm,9,10,val\n"
+                    "a.pgm,30,2,val\n"
+                    "sub/c.pgm,12,1,train\n"); /* another age and part of the first */
+    for (int k = 0; k < N; k++) {
+        ft_dataset *ds = open_list(&options[k]);
+        ck_assert((ds->fingerprint == before[k]) == (k == 0));
+        ft_dataset_free(ds);
+    }
+}
+END_TEST
+
 static const struct {
     const char *more[2];
     ft_err e;
@@ -327,6 +358,7 @@ int main(void) {
     tcase_add_loop_test(t, conditions_choose, 0, sizeof conditions / sizeof *conditions);
     tcase_add_loop_test(t, what_is_wrong_is_placed, 0, sizeof wrong / sizeof *wrong);
     tcase_add_test(t, targets);
+    tcase_add_test(t, fingerprint);
     tcase_add_loop_test(t, what_is_wrong_with_targets, 0, sizeof wrong_targets / sizeof *wrong_targets);
     tcase_add_test(t, a_folder_needs_no_options_and_a_list_does);
     suite_add_tcase(s, t);

@@ -109,6 +109,8 @@ START_TEST(a_run) {
     assert_ends(tool("ft-data stats run.yaml"), 0);
     assert_fails(tool("ft-train run.yaml --out no --set data.join=nowhere=1"), 3, "nowhere");
     assert_fails(tool("ft-train run.yaml --out no --set data.join=more=-1"), 2, "data.join");
+    assert_fails(tool("ft-train run.yaml --out no --set data.sampling=balanced"), 2,
+                 "data.sampling: shuffle");
 }
 END_TEST
 

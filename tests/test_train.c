@@ -87,28 +87,7 @@ START_TEST(a_run_leaves_everything_and_ft_eval_repeats_it) {
 END_TEST
 
 START_TEST(an_interrupted_run_ends_where_an_uninterrupted_one_does) {
-    assert_ends(tool("ft-train run.yaml --out whole --quiet --set train.accumulate=2 --set train.batch=3"),
-                0);
-    int status = 130, rounds = 0;
-    for (; status == 130 && rounds < 200; rounds++) {
-        /* -k keeps the second signal away; every round gets a little further before it is stopped */
-        char command[512];
-        snprintf(command, sizeof command,
-                 "timeout --preserve-status -s INT 0.%d %s/ft-train run.yaml --out parts --resume --set "
-                 "train.accumulate=2 "
-                 "--set train.batch=3 >stdout.txt 2>stderr.txt",
-                 3 + rounds % 5, FACET_PROGRAMS);
-        int s = system(command);
-        status = WIFEXITED(s) ? WEXITSTATUS(s) : -1;
-        static char err[8192];
-        tool_read("stderr.txt", err, sizeof err);
-        if (status == 130 && strstr(err, "stopped at")) assert_has(err, "--resume");
-    }
-    ck_assert_int_eq(status, 0);
-    assert_same_model("whole/last.h5", "parts/last.h5");
-    assert_same_model("whole/best.h5", "parts/best.h5");
-    ck_assert_int_eq(system("cmp whole/metrics.json parts/metrics.json"), 0);
-    assert_same_history("whole", "parts");
+    assert_interruptible("run.yaml --set train.accumulate=2 --set train.batch=3", 3);
 }
 END_TEST
 

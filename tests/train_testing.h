@@ -88,4 +88,28 @@ static inline void assert_same_history(const char *a_folder, const char *b_folde
     ck_assert_int_eq(system(command), 0);
 }
 
+/* Trains into the folder "whole", and once more into "parts", stopped by a signal after some tenths of a
+ * second again and again; both must leave the same. */
+static inline void assert_interruptible(const char *arguments, int tenths) {
+    static char err[8192];
+    assert_ends(tool("ft-train %s --quiet --out whole", arguments), 0);
+    int status = 130;
+    for (int rounds = 0; status == 130 && rounds < 200; rounds++) {
+        char command[512];
+        snprintf(command, sizeof command,
+                 "timeout --preserve-status -s INT 0.%d %s/ft-train %s --out parts --resume >stdout.txt "
+                 "2>stderr.txt",
+                 tenths + rounds % 5, FACET_PROGRAMS, arguments);
+        int s = system(command);
+        status = WIFEXITED(s) ? WEXITSTATUS(s) : -1;
+        tool_read("stderr.txt", err, sizeof err);
+        if (status == 130 && strstr(err, "stopped at")) assert_has(err, "--resume");
+    }
+    ck_assert_msg(status == 0, "exit status %d:\n%s", status, err);
+    assert_same_model("whole/last.h5", "parts/last.h5");
+    assert_same_model("whole/best.h5", "parts/best.h5");
+    assert_same_history("whole", "parts");
+    ck_assert_int_eq(system("cmp whole/metrics.json parts/metrics.json"), 0);
+}
+
 #endif

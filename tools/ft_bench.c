@@ -210,21 +210,27 @@ static int conv(int argc, char **argv) {
 /* ---- images */
 
 static int images(int argc, char **argv) {
-    int32_t size = 299;
+    int32_t size = 299, workers = 0;
     bool json = false;
     ft_dataset_options list = {0};
-    const ft_cli_option options[] = {SIZE_OPTION(&size),
-                                     {.name = "label",
-                                      .argument = "COLUMN",
-                                      .string = &list.label,
-                                      .help =
-                                          "PATH is a list with this column of classes and a column file."},
-                                     JSON_OPTION(&json),
-                                     {0}};
+    const ft_cli_option options[] = {
+        SIZE_OPTION(&size),
+        {.name = "label",
+         .argument = "COLUMN",
+         .string = &list.label,
+         .help = "PATH is a list with this column of classes and a column file."},
+        {.name = "workers",
+         .argument = "N",
+         .number = &workers,
+         .low = 0,
+         .high = 256,
+         .help = "Threads that read ahead, as data.workers; 0, one thread in all, by default."},
+        JSON_OPTION(&json),
+        {0}};
     const ft_cli cli = {.program = "ft-bench images",
                         .usage = "PATH [options]",
-                        .about = "Reads the images of class folders, or of a list, on one thread as training "
-                                 "does: decodes, cuts out a random "
+                        .about = "Reads the images of class folders, or of a list, as training does: "
+                                 "decodes, cuts out a random "
                                  "part, resizes it to 299 pixels, mirrors half of them, normalises.",
                         .options = options,
                         .min_args = 1,
@@ -233,15 +239,15 @@ static int images(int argc, char **argv) {
     int status;
     if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
     ft_bench_images b;
-    ft_err e = ft_bench_images_run(args[0], &list, size, 3, &b);
+    ft_err e = ft_bench_images_run(args[0], &list, size, workers, 3, &b);
     if (e != FT_OK) return ft_cli_fail(e);
     if (json)
         printf("{\"size\": %d, \"images\": %lld, \"seconds\": %.9g, \"images_per_second\": %.9g, "
                "\"max_rss_mb\": %.1f}\n",
                size, (long long)b.images, b.seconds, (double)b.images / b.seconds, b.max_rss_mb);
     else
-        printf("%lld images of %d pixels in %.2f s: %.1f img/s on one thread, %.0f MB at most\n",
-               (long long)b.images, size, b.seconds, (double)b.images / b.seconds, b.max_rss_mb);
+        printf("%lld images of %d pixels in %.2f s: %.1f img/s, %.0f MB at most\n", (long long)b.images, size,
+               b.seconds, (double)b.images / b.seconds, b.max_rss_mb);
     return ft_cli_end(0);
 }
 

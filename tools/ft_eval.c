@@ -75,13 +75,19 @@ static void show(void *ctx, int64_t done, int64_t n) {
     ft_progress_bar_update(ctx, done, n, "");
 }
 
+/* A path in the model's folder. */
+static ft_err beside_model(const eval_options *o, const char *name, char path[FT_CONFIG_PATH_BYTES]) {
+    char folder[FT_CONFIG_PATH_BYTES];
+    const char *slash = strrchr(o->model, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - o->model) : 1, slash ? o->model : ".");
+    return ft_folder_file(path, FT_CONFIG_PATH_BYTES, folder, name);
+}
+
 static ft_err report(const eval_options *o, const ft_evaluation *ev, const ft_evaluator *e,
                      const char *split) {
-    char near[FT_CONFIG_PATH_BYTES], folder[FT_CONFIG_PATH_BYTES], history[FT_CONFIG_PATH_BYTES];
-    const char *slash = strrchr(o->model, '/');
-    snprintf(near, sizeof near, "%.*s", slash ? (int)(slash - o->model) : 1, slash ? o->model : ".");
-    FT_TRY(ft_folder_file(history, sizeof history, near, "history.csv"));
-    FT_TRY(ft_folder_file(folder, sizeof folder, near, "eval"));
+    char folder[FT_CONFIG_PATH_BYTES], history[FT_CONFIG_PATH_BYTES];
+    FT_TRY(beside_model(o, "history.csv", history));
+    FT_TRY(beside_model(o, "eval", folder));
     const char *to = o->report ? o->report : folder;
     ft_results r = {.evaluation = ev, .of = e, .title = o->model, .split = split, .history_path = history};
     FT_TRY(ft_folder_make(to));
@@ -126,10 +132,8 @@ static ft_err run(const eval_options *o, const ft_config *config, ft_model *m, c
 
 static ft_err report_pairs(const eval_options *o, const ft_pairs *p, const float *score) {
     ft_verification v;
-    char near[FT_CONFIG_PATH_BYTES], folder[FT_CONFIG_PATH_BYTES];
-    const char *slash = strrchr(o->model, '/');
-    snprintf(near, sizeof near, "%.*s", slash ? (int)(slash - o->model) : 1, slash ? o->model : ".");
-    FT_TRY(ft_folder_file(folder, sizeof folder, near, "verification"));
+    char folder[FT_CONFIG_PATH_BYTES];
+    FT_TRY(beside_model(o, "verification", folder));
     const char *to = o->report ? o->report : folder;
     FT_TRY(ft_verification_compute(p->n, score, p->same, p->n_folds, p->fold, &v));
     FT_TRY(ft_folder_make(to));

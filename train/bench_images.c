@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { BATCH = 16, WARMING = 64 };
+enum { BATCH = 32, WARMING = 64 };
 
 /* Epoch after epoch until the time is over; the first images are not counted. */
 static ft_err run(ft_loader *loader, double seconds, ft_bench_images *out) {
@@ -31,8 +31,8 @@ static ft_err run(ft_loader *loader, double seconds, ft_bench_images *out) {
     return FT_OK;
 }
 
-ft_err ft_bench_images_run(const char *path, const ft_dataset_options *list, int32_t size, double seconds,
-                           ft_bench_images *out) {
+ft_err ft_bench_images_run(const char *path, const ft_dataset_options *list, int32_t size, int32_t workers,
+                           double seconds, ft_bench_images *out) {
     *out = (ft_bench_images){0};
     ft_dataset *ds = NULL;
     ft_loader *loader = NULL;
@@ -41,6 +41,7 @@ ft_err ft_bench_images_run(const char *path, const ft_dataset_options *list, int
                            .training = true,
                            .augment = {.flip = true, .crop = FT_CROP_INCEPTION},
                            .batch = BATCH,
+                           .workers = workers,
                            .shuffle = true};
     ft_preprocess_imagenet(&o.image);
     int32_t *index = ft_alloc((size_t)ds->n, sizeof *index);

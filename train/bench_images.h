@@ -11,10 +11,11 @@ typedef struct ft_bench_images {
 } ft_bench_images;
 
 /* Decodes the images of the data set at path, cuts an Inception crop out of each, resizes it as Pillow does
- * to size x size, mirrors half of them and normalises as torchvision does; on one thread, again and again for
- * at least so many seconds after the first few, which are not counted. list: how to read a list; may be NULL.
- * FT_E_DATA, FT_E_CONFIG, FT_E_IO, FT_E_MEMORY. */
-ft_err ft_bench_images_run(const char *path, const ft_dataset_options *list, int32_t size, double seconds,
-                           ft_bench_images *out);
+ * to size x size, mirrors half of them and normalises as torchvision does; in batches of 32, again and again
+ * for at least so many seconds after the first few, which are not counted. list: how to read a list; may be
+ * NULL. workers: as of ft_loader_options; 0: one thread does it all. FT_E_DATA, FT_E_CONFIG, FT_E_IO,
+ * FT_E_MEMORY. */
+ft_err ft_bench_images_run(const char *path, const ft_dataset_options *list, int32_t size, int32_t workers,
+                           double seconds, ft_bench_images *out);
 
 #endif

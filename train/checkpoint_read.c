@@ -141,6 +141,7 @@ static ft_err compare_heads(const source *s, const ft_model *m) {
 static ft_err compare_model(source *s, const ft_model *m) {
     char theirs[96], ours[96];
     FT_TRY(compare_text(s, "network", s->arch, m->net->name));
+    FT_TRY(compare_heads(s, m)); /* other columns are other data, too; this says which */
     const ft_field *field = ft_fields_differ(ft_model_fields, &s->model, m, theirs, ours);
     if (field) return differs(s, field->name, theirs, ours);
     for (int32_t i = 0; i < m->options.classes; i++) {
@@ -148,7 +149,6 @@ static ft_err compare_model(source *s, const ft_model *m) {
         snprintf(what, sizeof what, "class %d", i);
         FT_TRY(compare_text(s, what, s->class_names[i], m->class_names[i]));
     }
-    FT_TRY(compare_heads(s, m));
     const ft_preprocess *a = &s->model.image, *b = &m->image;
     FT_TRY(compare_text(s, "resize", ft_resize_name(a->resize), ft_resize_name(b->resize)));
     return compare_text(s, "normalize", ft_normalize_name(a->normalize), ft_normalize_name(b->normalize));
