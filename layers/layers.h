@@ -90,7 +90,7 @@ ft_val ft_l2_normalize(ft_graph *g, ft_val x, const char *name);
 /* exp(x) / sum exp(x) over the channels of every pixel, for inference. */
 ft_val ft_softmax(ft_graph *g, ft_val x, const char *name);
 
-/* ---- losses ---- one number, the mean over what counts */
+/* ---- losses ---- one number, but for the last the mean over what counts */
 typedef struct ft_softmax_ce_options {
     const char *name;
     float label_smoothing; /* eps: target = (1-eps)*onehot + eps/c */
@@ -106,5 +106,8 @@ ft_val ft_binary_cross_entropy(ft_graph *g, ft_val logits, ft_val labels, const 
 ft_val ft_mean_squared_error(ft_graph *g, ft_val x, ft_val y, const char *name);
 /* Mean over all elements of |d| <= delta ? d^2/2 : delta*(|d| - delta/2). delta 0: 1. */
 ft_val ft_huber(ft_graph *g, ft_val x, ft_val y, float delta, const char *name);
+/* Not to be trained by: the sum over the batch of what each row of scores (n,1,1,c) gives to its class,
+ * classes (n,1,1,1), -1 = none. */
+ft_val ft_class_score(ft_graph *g, ft_val scores, ft_val classes, const char *name);
 
 #endif

@@ -46,6 +46,12 @@ static ft_err check_spec(const ft_plan *p) {
         FT_REQUIRE(plan_loss_index(p, id) == NEVER, GRAPH, "%s is a loss and cannot be fed",
                    ft_val_name(p->g, s->fed[i]));
     }
+    FT_REQUIRE(s->n_watched == 0 || s->training, GRAPH, "only a training plan has gradients to watch");
+    for (int32_t i = 0; i < s->n_watched; i++) {
+        int32_t id = s->watched[i].id;
+        FT_REQUIRE(id > 0 && id < p->g->n_values && p->g->values[id].node >= 0, GRAPH,
+                   "watched value %d is made by no node of this graph", i);
+    }
     return FT_OK;
 }
 
@@ -53,6 +59,8 @@ static void find_kept(ft_plan *p) {
     for (int32_t i = 0; i < p->spec.n_losses; i++) p->values[p->spec.losses[i].id].kept = true;
     for (int32_t i = 0; i < p->spec.n_outputs; i++) p->values[p->spec.outputs[i].id].kept = true;
     for (int32_t i = 0; i < p->spec.n_fed; i++) p->values[p->spec.fed[i].id].kept = true;
+    for (int32_t i = 0; i < p->spec.n_watched; i++)
+        p->values[p->spec.watched[i].id].kept = p->values[p->spec.watched[i].id].watched = true;
 }
 
 /* In the plan's own graph a fed value is an input. */
@@ -76,8 +84,9 @@ static void find_needed(ft_plan *p) {
         }
 }
 
-/* A gradient is computed where something trainable lies before the value and a loss after it. */
-static ft_err find_gradients(ft_plan *p) {
+/* Where a gradient is wanted: of what is trained, of what is watched, and of all between them and the losses.
+ */
+static ft_err find_wanted(ft_plan *p) {
     const ft_graph *g = p->g;
     for (int32_t v = 1; v < g->n_values; v++) {
         const ft_param *param = g->values[v].param >= 0 ? g->params[g->values[v].param] : NULL;
@@ -86,6 +95,13 @@ static ft_err find_gradients(ft_plan *p) {
     for (int32_t i = 0; i < g->n_nodes; i++) {
         const node *nd = &g->nodes[i];
         p->nodes[i].training = p->spec.training && !nd->frozen;
+        for (int32_t o = 0; o < nd->op->n_out; o++) {
+            plan_value *v = &p->values[nd->first_out + o];
+            for (int32_t k = 0; v->watched && k < nd->n_in; k++)
+                FT_REQUIRE(nd->in[k].id <= 0 || !p->values[nd->in[k].id].wants, GRAPH,
+                           "%s is watched, yet something before it is to be trained", nd->name);
+            v->wants |= v->watched;
+        }
         for (int32_t k = 0; k < nd->n_in; k++)
             if (nd->in[k].id > 0 && p->values[nd->in[k].id].wants)
                 for (int32_t o = 0; o < nd->op->n_out; o++) p->values[nd->first_out + o].wants = true;
@@ -94,6 +110,13 @@ static ft_err find_gradients(ft_plan *p) {
         FT_REQUIRE(!p->spec.training || !p->values[p->spec.fed[i].id].wants, GRAPH,
                    "%s is fed, yet something before it is to be trained",
                    ft_val_name(p->source, p->spec.fed[i]));
+    return FT_OK;
+}
+
+/* A gradient is computed where it is wanted and a loss comes after. */
+static ft_err find_gradients(ft_plan *p) {
+    const ft_graph *g = p->g;
+    FT_TRY(find_wanted(p));
     if (!p->spec.training) return FT_OK;
     for (int32_t i = 0; i < p->spec.n_losses; i++) {
         plan_value *loss = &p->values[p->spec.losses[i].id];
@@ -114,6 +137,10 @@ static ft_err find_gradients(ft_plan *p) {
                        nd->op->name, ft_val_name(p->g, nd->in[k]));
             p->values[nd->in[k].id].gradient = p->nodes[i].backward = true;
         }
+        /* Behind what is watched even a frozen node keeps what its gradient reads; what it does stays that of
+         * inference. */
+        if (p->spec.n_watched && p->nodes[i].backward && !(nd->op->flags & (FT_STATEFUL | FT_RANDOM)))
+            p->nodes[i].training = true;
     }
     return FT_OK;
 }
@@ -189,7 +216,7 @@ ft_err ft_compile(ft_graph *g, const ft_plan_spec *spec, ft_plan **out) {
     p->spec = *spec;
     p->lanes = ft_threads();
     ft_err e = compile(p);
-    p->spec.outputs = p->spec.fed = NULL; /* the caller's arrays may be gone after this */
+    p->spec.outputs = p->spec.fed = p->spec.watched = NULL; /* the caller's arrays may be gone after this */
     if (e != FT_OK) {
         ft_plan_free(p);
         return e;

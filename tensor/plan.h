@@ -25,6 +25,9 @@ typedef struct ft_plan_spec {
     int32_t n_fed; /* values of nodes that are given to the plan, as inputs are: what only they depend on is
                       not run. Nothing before them may be trained */
     const ft_val *fed;
+    int32_t n_watched; /* of training: values of nodes whose gradients are kept readable after a backward
+                          pass, though nothing before them is trained (nothing may be) */
+    const ft_val *watched;
     bool direct;  /* no Winograd or Cook-Toom convolutions: slower, and the rounding is the definition's */
     bool isolate; /* for tests: no aliasing, no folding, no shared memory: every buffer has a place of its own
                    */
@@ -39,6 +42,9 @@ void ft_plan_free(ft_plan *p);
 ft_view ft_plan_value(const ft_plan *p, ft_val v, int32_t n);
 /* The gradient of a trainable parameter, shape of the parameter, contiguous; NULL when none is wanted. */
 ft_real *ft_plan_grad(const ft_plan *p, const ft_param *param);
+
+/* The gradient of a watched value for n samples, after a backward pass. */
+ft_view ft_plan_watched(const ft_plan *p, ft_val v, int32_t n);
 
 /* Runs the forward steps on the first n samples. seed varies by step (dropout). */
 void ft_plan_forward(ft_plan *p, int32_t n, uint64_t seed);

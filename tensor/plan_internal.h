@@ -46,6 +46,7 @@ typedef struct plan_value {
     bool wants;       /* something trainable lies before it */
     bool gradient;    /* its gradient is computed */
     bool kept;        /* an output or a loss: readable after a run */
+    bool watched;     /* so is its gradient */
     bool overwritten; /* an in-place op writes over it once it was read */
     bool again;       /* forgotten after the forward pass and made again for the backward pass */
     place at, again_at, grad_at;

@@ -192,6 +192,7 @@ static ft_err place_gradients(ft_plan *p) {
             int32_t first = p->nodes[i].backward_step, made = g->values[v].node;
             const plan_node *maker = made >= 0 ? &p->nodes[plan_host(p, made)] : NULL;
             int32_t last = maker && maker->backward ? maker->backward_step : first;
+            if (p->values[v].watched) last = p->n_steps;
             place at = gradient_alias(p, i, k);
             if (at.buffer == NEVER) FT_TRY(new_place(p, v, first, last, &at));
             extend(p, at.buffer, first, last);

@@ -23,13 +23,13 @@ static ft_view value_view(const ft_plan *p, int32_t v) {
     return view_at(p, p->values[v].at, s);
 }
 
-static ft_view gradient_view(ft_plan *p, int32_t v) {
+static ft_view gradient_view(const ft_plan *p, int32_t v) {
     ft_shape s = plan_shape(p, v);
     if (!p->values[v].gradient) return (ft_view){0};
     if (p->g->values[v].param >= 0)
         return (ft_view){p->grads[p->g->values[v].param], s.n, s.h, s.w, s.c, s.c};
     int32_t loss = plan_loss_index(p, v);
-    if (loss != NEVER) return (ft_view){&p->seeds[loss], 1, 1, 1, 1, 1};
+    if (loss != NEVER) return (ft_view){(ft_real *)&p->seeds[loss], 1, 1, 1, 1, 1};
     return view_at(p, p->values[v].grad_at, s);
 }
 
@@ -242,6 +242,13 @@ ft_view ft_plan_value(const ft_plan *p, ft_val v, int32_t n) {
     if (v.id <= 0 || v.id >= p->g->n_values) return (ft_view){0};
     ft_view view = value_view(p, v.id);
     if (p->g->values[v.id].batched) view.n = n;
+    return view;
+}
+
+ft_view ft_plan_watched(const ft_plan *p, ft_val v, int32_t n) {
+    if (v.id <= 0 || v.id >= p->g->n_values || !p->values[v.id].watched) return (ft_view){0};
+    ft_view view = gradient_view(p, v.id);
+    view.n = n;
     return view;
 }
 

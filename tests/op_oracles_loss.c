@@ -39,6 +39,21 @@ void ft_oracle_softmax_cross_entropy(ft_oracle *o) {
     finish(o, loss, magnitude, total);
 }
 
+/* Of every row the score of its class, added up. */
+void ft_oracle_class_score(ft_oracle *o) {
+    ft_shape z = o->in[0].s;
+    double sum = 0, magnitude = 0;
+    o->terms = z.n;
+    o->no_gradient = FT_IN(1);
+    for (int32_t i = 0; i < z.n; i++)
+        for (int32_t k = 0; k < z.c; k++) {
+            double chosen = (double)k == o->in[1].p[i] ? o->in[0].p[(int64_t)i * z.c + k] : 0;
+            sum += chosen;
+            magnitude += fabs(chosen);
+        }
+    finish(o, sum, magnitude, 1);
+}
+
 void ft_oracle_binary_cross_entropy(ft_oracle *o) {
     int64_t n = ft_shape_size(o->in[0].s);
     double loss = 0, magnitude = 0, total = 0;
