@@ -1,5 +1,5 @@
 /* 8-bit images in memory and their decoders: JPEG, PNG, WebP, PNM (PBM, PGM, PPM). The kind is told by the
- * content, never by the file's name. And a PNG writer.
+ * content, never by the file's name. And writers of PNG and JPEG.
  */
 #ifndef FACET_DATA_IMAGE_H
 #define FACET_DATA_IMAGE_H
@@ -47,6 +47,10 @@ ft_err ft_image_load(const char *path, ft_image_want want, ft_image *out);
 
 /* Writes (replaces, atomically) the PNG file at path. FT_E_IO, FT_E_MEMORY. */
 ft_err ft_image_write_png(const ft_image *im, const char *path);
+
+/* The image as a JPEG file (quality 1 to 100) in memory, the caller's to free. FT_E_MEMORY: *bytes is NULL.
+ */
+ft_err ft_image_encode_jpeg(const ft_image *im, int quality, uint8_t **bytes, size_t *n);
 
 /* n RGB pixels to grey: (19595 R + 38470 G + 7471 B + 32768) >> 16, Pillow's rounding of ITU-R 601. rgb (n,
  * 3), grey (n); they may be the same memory. */

@@ -118,3 +118,13 @@ void ft_terminal_text(FILE *f, const char *s, int width) {
     if (n > width) put_utf8(f, ELLIPSIS);
     for (int i = n; i < width; i++) fputc(' ', f);
 }
+
+void ft_base64(FILE *f, const unsigned char *bytes, size_t n) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned left = n - i < 3 ? (unsigned)(n - i) : 3, word = (unsigned)bytes[i] << 16;
+        if (left > 1) word |= (unsigned)bytes[i + 1] << 8;
+        if (left > 2) word |= bytes[i + 2];
+        for (unsigned d = 0; d < 4; d++) fputc(d <= left ? digits[word >> (18 - 6 * d) & 63] : '=', f);
+    }
+}

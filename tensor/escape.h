@@ -23,6 +23,8 @@ void ft_csv_field(FILE *f, const char *s);
 void ft_html_text(FILE *f, const char *s);
 /* The same, cut to width characters with an ellipsis. */
 void ft_html_text_cut(FILE *f, const char *s, int width);
+/* n bytes as base64 (RFC 4648, section 4). */
+void ft_base64(FILE *f, const unsigned char *bytes, size_t n);
 /* Exactly width columns of plain text: cut with an ellipsis or padded with spaces; control characters become
  * '?'. */
 void ft_terminal_text(FILE *f, const char *s, int width);
