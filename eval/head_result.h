@@ -6,6 +6,8 @@
 #include "eval/multilabel.h"
 #include "eval/regression.h"
 
+enum { FT_HEAD_NUMBERS = 8 /* the most of a head that is not one of classes */ };
+
 typedef struct ft_head_result {
     const char *name;
     /* One of the three tells the kind. */
@@ -14,10 +16,14 @@ typedef struct ft_head_result {
     const ft_multilabel *multilabel; /* prediction (n, k) probabilities, truth (n, k) */
     const char *const *class_names;  /* (k); NULL of numbers */
     const float *prediction, *truth;
+    const ft_interval
+        *interval; /* of the numbers, in their order; NULL: none, or of classes, which have their own */
 } ft_head_result;
 
-/* Its headline numbers: calls for each with its name in metrics.json, its label and, if it is NaN, why. */
-typedef void ft_head_number(void *ctx, const char *name, const char *label, double value, const char *reason);
+/* Its headline numbers: calls for each with its name in metrics.json, its label, its interval if it has one,
+ * and, if the value is NaN, why. */
+typedef void ft_head_number(void *ctx, const char *name, const char *label, double value,
+                            ft_interval interval, const char *reason);
 void ft_head_numbers(const ft_head_result *h, ft_head_number *call, void *ctx);
 /* "class", "number", "multi" */
 const char *ft_head_kind(const ft_head_result *h);

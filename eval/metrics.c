@@ -1,15 +1,12 @@
-/* Classification metrics: one pass for the confusion matrix and log loss, then one ranking per class. */
+/* Classification metrics: one pass for the confusion matrix and the sums, then one ranking per class. */
 #include "eval/metrics.h"
 
-#include "eval/calibration.h"
 #include "eval/ranking.h"
 
-#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
-
-enum { MOST_PAIRED = 100 /* classes that are ranked pair by pair */ };
+#include <string.h>
 
 static const char NO_TRUTH[] = "no example of this class in the set";
 static const char NO_PREDICTION[] = "this class is never predicted";
@@ -21,48 +18,6 @@ int32_t ft_argmax(const float *p, int32_t k) {
     for (int32_t c = 1; c < k; c++)
         if (p[c] > p[best]) best = c;
     return best;
-}
-
-double ft_top_k_accuracy(int64_t n, int32_t k, const float *prob, const int32_t *label, int32_t top) {
-    int64_t hits = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const float *p = prob + i * k;
-        int32_t y = label[i], ahead = 0;
-        for (int32_t c = 0; c < k; c++) ahead += p[c] > p[y] || (p[c] == p[y] && c > y);
-        hits += ahead < top;
-    }
-    return (double)hits / (double)n;
-}
-
-static double clip(double p) {
-    return p < DBL_EPSILON ? DBL_EPSILON : p > 1 - DBL_EPSILON ? 1 - DBL_EPSILON : p;
-}
-
-/* Fills confusion, supports and log_loss. */
-static ft_err count(ft_metrics *m, const float *prob, const int32_t *label) {
-    int32_t k = m->k;
-    double loss = 0;
-    for (int64_t i = 0; i < m->n; i++) {
-        const float *p = prob + i * k;
-        FT_REQUIRE(label[i] >= 0 && label[i] < k, DATA,
-                   "label %d of example %lld is not in 0..%d; give one class number per example", label[i],
-                   (long long)i, k - 1);
-        double sum = 0;
-        for (int32_t c = 0; c < k; c++) {
-            FT_REQUIRE(
-                isfinite(p[c]), NUMERIC,
-                "the probability of class %d for example %lld is %g; the network's output is not finite", c,
-                (long long)i, (double)p[c]);
-            sum += clip(p[c]);
-        }
-        loss -= log(clip(p[label[i]]) / sum);
-        int32_t predicted = ft_argmax(p, k);
-        m->confusion[(int64_t)label[i] * k + predicted]++;
-        m->per_class[label[i]].support++;
-        m->per_class[predicted].predicted++;
-    }
-    m->log_loss = loss / (double)m->n;
-    return FT_OK;
 }
 
 static double ratio(double a, double b) {
@@ -120,24 +75,6 @@ static void agreement(ft_metrics *m) {
         m->reason[FT_METRIC_kappa] = "truth and predictions are one and the same class throughout";
 }
 
-static ft_err rank_classes(ft_metrics *m, const float *prob, const int32_t *label) {
-    ft_ranking r;
-    FT_TRY(ft_ranking_init(&r, m->n));
-    double auc = 0, ap = 0;
-    for (int32_t c = 0; c < m->k; c++) {
-        ft_class_metrics *q = &m->per_class[c];
-        ft_ranking_fill(&r, m->n, prob + c, m->k, label, c);
-        auc += q->roc_auc = ft_ranking_roc_auc(&r);
-        ap += q->average_precision = ft_ranking_average_precision(&r);
-    }
-    ft_ranking_free(&r);
-    m->roc_auc_ovr_macro = auc / m->k;
-    m->average_precision_macro = ap / m->k;
-    if (isnan(auc)) m->reason[FT_METRIC_roc_auc_ovr_macro] = "not every class occurs in the set";
-    if (isnan(ap)) m->reason[FT_METRIC_average_precision_macro] = "not every class occurs in the set";
-    return FT_OK;
-}
-
 static void binary(ft_metrics *m) {
     const ft_class_metrics *q = &m->per_class[1];
     m->precision = q->precision;
@@ -150,37 +87,103 @@ static void binary(ft_metrics *m) {
     m->reason[FT_METRIC_roc_auc] = ft_class_metric_reason(m, 1, FT_CLASS_METRIC_roc_auc);
 }
 
-static ft_err probabilities(ft_metrics *m, const float *prob, const int32_t *label) {
-    m->brier = ft_brier(m->n, m->k, prob, label);
-    m->calibration_error = ft_calibration_error(m->n, m->k, prob, label);
-    m->roc_auc_ovo_macro = NAN;
-    if (!ft_metric_applies(m, FT_METRIC_roc_auc_ovo_macro)) return FT_OK;
-    m->reason[FT_METRIC_roc_auc_ovo_macro] = m->reason[FT_METRIC_roc_auc_ovr_macro];
-    return ft_roc_auc_ovo(m->n, m->k, prob, label, &m->roc_auc_ovo_macro);
+static void calibration_error(ft_metrics *m) {
+    m->calibration_error = 0;
+    for (int b = 0; b < FT_CALIBRATION_BINS; b++)
+        m->calibration_error += fabs(m->calibration[b].right - m->calibration[b].confidence) / (double)m->n;
 }
 
-static ft_err compute(ft_metrics *m, const float *prob, const int32_t *label) {
-    m->confusion = ft_alloc((size_t)m->k * (size_t)m->k, sizeof *m->confusion);
-    m->per_class = ft_alloc((size_t)m->k, sizeof *m->per_class);
-    FT_REQUIRE(m->confusion && m->per_class, MEMORY, "out of memory for the metrics of %d classes", m->k);
-    FT_TRY(count(m, prob, label));
+ft_err ft_metrics_begin(ft_metrics *m, int32_t k) {
+    *m = (ft_metrics){.k = k};
+    m->confusion = ft_alloc((size_t)k * (size_t)k, sizeof *m->confusion);
+    m->per_class = ft_alloc((size_t)k, sizeof *m->per_class);
+    if (m->confusion && m->per_class) return FT_OK;
+    ft_metrics_free(m);
+    FT_FAIL(MEMORY, "out of memory for the metrics of %d classes", k);
+}
+
+void ft_metrics_count(ft_metrics *m, const ft_scored *s, const uint8_t *weight) {
+    int32_t k = m->k;
+    double loss = 0, squares = 0, top_5 = 0;
+    *m = (ft_metrics){.k = k, .confusion = m->confusion, .per_class = m->per_class};
+    memset(m->confusion, 0, (size_t)k * (size_t)k * sizeof *m->confusion);
+    memset(m->per_class, 0, (size_t)k * sizeof *m->per_class);
+    for (int64_t i = 0; i < s->n; i++) {
+        int32_t w = weight ? weight[i] : 1, y = s->label[i], predicted = s->predicted[i];
+        ft_calibration_bin *bin = &m->calibration[s->bin[i]];
+        m->n += w;
+        m->confusion[(int64_t)y * k + predicted] += w;
+        m->per_class[y].support += w;
+        m->per_class[predicted].predicted += w;
+        loss += w * s->log_loss[i];
+        squares += w * s->squares[i];
+        top_5 += s->ahead[i] < 5 ? w : 0;
+        bin->n += w;
+        bin->right += y == predicted ? w : 0;
+        bin->confidence += w * (double)s->prob[i * k + predicted];
+    }
+    m->log_loss = loss / (double)m->n;
+    m->brier = squares / (double)m->n;
+    m->top_5_accuracy = k > 5 ? top_5 / (double)m->n : NAN;
     from_confusion(m);
     agreement(m);
-    FT_TRY(rank_classes(m, prob, label));
-    m->top_5_accuracy = m->k > 5 ? ft_top_k_accuracy(m->n, m->k, prob, label, 5) : NAN;
+    calibration_error(m);
+}
+
+void ft_metrics_rank(ft_metrics *m, int32_t c, const int64_t *area, double average_precision) {
+    ft_class_metrics *q = &m->per_class[c];
+    double positives = q->support, all = 0;
+    for (int32_t b = 0; b < m->k; b++) {
+        all += (double)area[b];
+        if (b != c) m->roc_auc_ovo_macro += ratio((double)area[b], 2 * positives * m->per_class[b].support);
+    }
+    q->roc_auc = ratio(all, 2 * positives * ((double)m->n - positives));
+    q->average_precision = average_precision;
+    m->roc_auc_ovr_macro += q->roc_auc;
+    m->average_precision_macro += q->average_precision;
+}
+
+void ft_metrics_finish(ft_metrics *m) {
+    static const int means[] = {FT_METRIC_roc_auc_ovr_macro, FT_METRIC_roc_auc_ovo_macro,
+                                FT_METRIC_average_precision_macro};
+    m->roc_auc_ovr_macro /= m->k;
+    m->average_precision_macro /= m->k;
+    m->roc_auc_ovo_macro /= (double)m->k * (m->k - 1);
+    for (size_t i = 0; i < sizeof means / sizeof *means; i++)
+        if (isnan(ft_metric_value(m, means[i]))) m->reason[means[i]] = "not every class occurs in the set";
     m->precision = m->recall = m->f1 = m->roc_auc = NAN;
     if (m->k == 2) binary(m);
-    return probabilities(m, prob, label);
+}
+
+static ft_err rank_classes(ft_metrics *m, const ft_scored *s) {
+    ft_ranking r;
+    int64_t *area = ft_alloc((size_t)m->k, sizeof *area);
+    FT_REQUIRE(area, MEMORY, "out of memory for the metrics of %d classes", m->k);
+    ft_err e = ft_ranking_init(&r, s->n);
+    for (int32_t c = 0; c < m->k && e == FT_OK; c++) {
+        ft_ranking_fill(&r, s->n, s->prob + c, s->k, s->label, c);
+        double precision = ft_ranking_weighted(&r, s->label, NULL, m->k, area);
+        ft_metrics_rank(m, c, area, precision);
+    }
+    if (e == FT_OK) ft_ranking_free(&r);
+    free(area);
+    return e;
 }
 
 ft_err ft_metrics_compute(ft_metrics *m, int64_t n, int32_t k, const float *prob, const int32_t *label) {
-    *m = (ft_metrics){.n = n, .k = k};
-    FT_REQUIRE(n > 0, DATA, "no example to evaluate; the set is empty");
-    FT_REQUIRE(n <= INT32_MAX, DATA, "%lld examples are more than metrics can count (2147483647)",
-               (long long)n);
-    FT_REQUIRE(k >= 2, DATA, "classification metrics need two classes or more, got %d", k);
-    ft_err e = compute(m, prob, label);
-    if (e != FT_OK) ft_metrics_free(m);
+    *m = (ft_metrics){0};
+    ft_scored s;
+    FT_TRY(ft_scored_init(&s, n, k, prob, label));
+    ft_err e = ft_metrics_begin(m, k);
+    if (e == FT_OK) {
+        ft_metrics_count(m, &s, NULL);
+        e = rank_classes(m, &s);
+    }
+    ft_scored_free(&s);
+    if (e == FT_OK)
+        ft_metrics_finish(m);
+    else
+        ft_metrics_free(m);
     return e;
 }
 
@@ -215,9 +218,12 @@ const char *ft_metric_label(int i) {
 double ft_metric_value(const ft_metrics *m, int i) {
     return *(const double *)((const char *)m + metric_rows[i].offset);
 }
+ft_interval ft_metric_interval(const ft_metrics *m, int i) {
+    bool none = m->replicates == 0 || isnan(ft_metric_value(m, i));
+    return none ? (ft_interval){NAN, NAN} : m->interval[i];
+}
 bool ft_metric_applies(const ft_metrics *m, int i) {
     if (i == FT_METRIC_top_5_accuracy) return m->k > 5;
-    if (i == FT_METRIC_roc_auc_ovo_macro) return m->k <= MOST_PAIRED;
     if (i >= FT_METRIC_precision && i <= FT_METRIC_roc_auc) return m->k == 2;
     return true;
 }

@@ -12,8 +12,13 @@
  * sum.
  * - top_5_accuracy ranks equal probabilities by descending class index, as top_k_accuracy_score does.
  * - roc_auc_ovr_macro and average_precision_macro are means over all k classes; where one class is undefined,
- * so are they, and roc_auc_ovo_macro, the mean over all pairs of classes. brier and calibration_error:
- * eval/calibration.h.
+ * so are they, and roc_auc_ovo_macro: the area under the curve of every pair of classes on their rows alone,
+ * the mean of both ways round, and of that over all pairs (Hand, Till 2001; multi_class="ovo",
+ * average="macro").
+ * - brier is the mean over the rows of sum_c (p_c - [c is the label])^2; of two classes half of that, which
+ * is (p_1 - label)^2 (brier_score_loss).
+ * - calibration_error is sum_b n_b/n |share of right rows in b - mean confidence in b| over the bins of the
+ * largest probability (Guo et al. 2017).
  *
  * A number that cannot be computed is NaN and has a reason; one that does not apply (see each) is NaN and has
  * none.
@@ -21,10 +26,10 @@
 #ifndef FACET_EVAL_METRICS_H
 #define FACET_EVAL_METRICS_H
 
-#include "tensor/error.h"
+#include "eval/interval.h"
+#include "eval/scored.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 /*   name (as in metrics.json)     label */
 #define FT_METRICS(X)                                                      \
@@ -50,7 +55,7 @@
     X(brier, "Brier score")                                                \
     X(calibration_error, "Calibration error")                              \
     X(roc_auc_ovr_macro, "ROC AUC (one-vs-rest, macro)")                   \
-    X(roc_auc_ovo_macro, "ROC AUC (one-vs-one, macro)") /* k <= 100 */     \
+    X(roc_auc_ovo_macro, "ROC AUC (one-vs-one, macro)")                    \
     X(average_precision_macro, "Average precision (macro)")
 
 #define FT_CLASS_METRICS(X)   \
@@ -80,14 +85,22 @@ typedef struct ft_class_metrics {
     FT_CLASS_METRICS(FT_METRIC_FIELD)
 } ft_class_metrics;
 
+/* Of what the rows of a calibration bin say and are: sums over the rows. */
+typedef struct ft_calibration_bin {
+    double n, right, confidence;
+} ft_calibration_bin;
+
 typedef struct ft_metrics {
     int64_t n;
     int32_t k;
     FT_METRICS(FT_METRIC_FIELD)
 #undef FT_METRIC_FIELD
     const char *reason[FT_N_METRICS]; /* why a number is undefined, else NULL; not to be freed */
-    int32_t *confusion;               /* (k, k): rows truth, columns prediction */
-    ft_class_metrics *per_class;      /* (k) */
+    int32_t replicates; /* of the bootstrap that made the intervals (eval/bootstrap.h); 0: none */
+    ft_interval interval[FT_N_METRICS];
+    ft_calibration_bin calibration[FT_CALIBRATION_BINS];
+    int32_t *confusion;          /* (k, k): rows truth, columns prediction */
+    ft_class_metrics *per_class; /* (k) */
 } ft_metrics;
 
 /* Fills *m from prob (n, k) and label (n), labels in 0 .. k-1. 1 <= n < 2^31, k >= 2. Release with
@@ -96,8 +109,14 @@ typedef struct ft_metrics {
 ft_err ft_metrics_compute(ft_metrics *m, int64_t n, int32_t k, const float *prob, const int32_t *label);
 void ft_metrics_free(ft_metrics *m);
 
-/* Share of rows whose truth is among the top most probable classes (top_k_accuracy_score). */
-double ft_top_k_accuracy(int64_t n, int32_t k, const float *prob, const int32_t *label, int32_t top);
+/* The same in pieces, for rows that count weight (n) times each (NULL: once), with room (k x k) that is made
+ * once: begin, then count, rank for every class c with what ft_ranking_weighted gave of it, and finish; and
+ * again from count on. FT_E_MEMORY: *m needs no free. */
+ft_err ft_metrics_begin(ft_metrics *m, int32_t k);
+void ft_metrics_count(ft_metrics *m, const ft_scored *s, const uint8_t *weight);
+void ft_metrics_rank(ft_metrics *m, int32_t c, const int64_t *area, double average_precision);
+void ft_metrics_finish(ft_metrics *m);
+
 /* Index of the largest of p (k), the first of equals. */
 int32_t ft_argmax(const float *p, int32_t k);
 
@@ -105,6 +124,8 @@ int32_t ft_argmax(const float *p, int32_t k);
 const char *ft_metric_name(int i);
 const char *ft_metric_label(int i);
 double ft_metric_value(const ft_metrics *m, int i);
+/* NaN, NaN where the value is undefined or no interval was computed. */
+ft_interval ft_metric_interval(const ft_metrics *m, int i);
 /* Whether metric i says something for this k. */
 bool ft_metric_applies(const ft_metrics *m, int i);
 

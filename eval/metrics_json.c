@@ -1,21 +1,72 @@
 /* metrics.json. */
 #include "eval/metrics_json.h"
 
+#include "eval/bootstrap.h"
 #include "tensor/atomic_file.h"
 #include "tensor/escape.h"
 
 #include <math.h>
 
-static void headline(FILE *f, const ft_metrics *m, const char *split, double loss, int64_t n_bad) {
+/* A number, with its interval if there is one. */
+static void value(FILE *f, double x, ft_interval interval) {
+    if (isnan(interval.low)) {
+        ft_json_number(f, x);
+        return;
+    }
+    fputs("{\"value\": ", f);
+    ft_json_number(f, x);
+    fputs(", \"low\": ", f);
+    ft_json_number(f, interval.low);
+    fputs(", \"high\": ", f);
+    ft_json_number(f, interval.high);
+    fputc('}', f);
+}
+
+static void headline(FILE *f, const ft_metrics_file *file) {
+    const ft_metrics *m = file->metrics;
     fputs("{\n  \"split\": ", f);
-    ft_json_string(f, split);
-    fprintf(f, ",\n  \"n\": %lld,\n  \"n_bad\": %lld,\n  \"loss\": ", (long long)m->n, (long long)n_bad);
-    ft_json_number(f, loss);
+    ft_json_string(f, file->split);
+    fprintf(f, ",\n  \"n\": %lld,\n  \"n_bad\": %lld,\n  \"loss\": ", (long long)m->n,
+            (long long)file->n_bad);
+    ft_json_number(f, file->loss);
     for (int i = 0; i < FT_N_METRICS; i++) {
         if (!ft_metric_applies(m, i)) continue;
         fprintf(f, ",\n  \"%s\": ", ft_metric_name(i));
-        ft_json_number(f, ft_metric_value(m, i));
+        value(f, ft_metric_value(m, i), ft_metric_interval(m, i));
     }
+}
+
+static void calibration(FILE *f, const ft_metrics *m) {
+    fputs(",\n  \"calibration\": [", f);
+    for (int b = 0; b < FT_CALIBRATION_BINS; b++) {
+        const ft_calibration_bin *bin = &m->calibration[b];
+        fprintf(f, "%s\n    {\"n\": %.0f", b ? "," : "", bin->n);
+        if (bin->n > 0) {
+            fputs(", \"accuracy\": ", f);
+            ft_json_number(f, bin->right / bin->n);
+            fputs(", \"confidence\": ", f);
+            ft_json_number(f, bin->confidence / bin->n);
+        }
+        fputc('}', f);
+    }
+    fputs("\n  ]", f);
+    if (m->replicates)
+        fprintf(f, ",\n  \"bootstrap\": {\"replicates\": %d, \"level\": %g, \"seed\": %d}", m->replicates,
+                FT_BOOTSTRAP_LEVEL, FT_BOOTSTRAP_SEED);
+}
+
+static void thresholds(FILE *f, const ft_thresholds *t) {
+    if (!t || !t->chosen_on) return;
+    fprintf(f, ",\n  \"thresholds\": {\n    \"chosen_on\": \"%s\"", t->chosen_on);
+    for (int rule = 0; rule < FT_N_RULES; rule++) {
+        fprintf(f, ",\n    \"%s\": {", ft_rule_name(rule));
+        for (int i = 0; i < FT_N_THRESHOLD_NUMBERS; i++) {
+            fprintf(f, "%s\"%s\": ", i ? ", " : "", ft_threshold_name(i));
+            ft_json_number(f, ft_threshold_value(&t->rule[rule], i));
+        }
+        fputc('}', f);
+    }
+    fputs("\n  }", f);
 }
 
 static void confusion(FILE *f, const ft_metrics *m) {
@@ -44,10 +95,11 @@ static void per_class(FILE *f, const ft_metrics *m, const char *const *names) {
     fputs("\n  ]", f);
 }
 
-static void head_number(void *ctx, const char *name, const char *label, double value, const char *reason) {
+static void head_number(void *ctx, const char *name, const char *label, double x, ft_interval interval,
+                        const char *reason) {
     (void)label, (void)reason;
     fprintf(ctx, ", \"%s\": ", name);
-    ft_json_number(ctx, value);
+    value(ctx, x, interval);
 }
 
 static void further_heads(FILE *f, int32_t n, const ft_head_result *heads) {
@@ -86,9 +138,9 @@ static void add_reason(reasons *r, const char *name, const char *reason) {
     r->comma = ",";
 }
 
-static void add_head_reason(void *ctx, const char *name, const char *label, double value,
+static void add_head_reason(void *ctx, const char *name, const char *label, double x, ft_interval interval,
                             const char *reason) {
-    (void)label, (void)value;
+    (void)label, (void)x, (void)interval;
     add_reason(ctx, name, reason);
 }
 
@@ -101,30 +153,40 @@ static void class_reasons(reasons *r, const ft_metrics *m) {
         }
 }
 
-static void undefined(FILE *f, const ft_metrics *m, double loss, int32_t n_heads,
-                      const ft_head_result *heads) {
+static void threshold_reasons(reasons *r, const ft_thresholds *t) {
+    for (int rule = 0; t && t->chosen_on && rule < FT_N_RULES; rule++)
+        for (int i = 0; i < FT_N_THRESHOLD_NUMBERS; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "thresholds.%s.%s", ft_rule_name(rule), ft_threshold_name(i));
+            add_reason(r, name, ft_threshold_reason(&t->rule[rule], i));
+        }
+}
+
+static void undefined(FILE *f, const ft_metrics_file *file) {
+    const ft_metrics *m = file->metrics;
     reasons r = {.f = f, .comma = ""};
     fputs(",\n  \"undefined\": {", f);
-    add_reason(&r, "loss", isnan(loss) ? "not computed" : isinf(loss) ? "infinite" : NULL);
+    add_reason(&r, "loss", isnan(file->loss) ? "not computed" : isinf(file->loss) ? "infinite" : NULL);
     for (int i = 0; i < FT_N_METRICS; i++) add_reason(&r, ft_metric_name(i), m->reason[i]);
     class_reasons(&r, m);
-    for (int32_t k = 0; k < n_heads; k++) {
-        r.head = heads[k].name;
-        ft_head_numbers(&heads[k], add_head_reason, &r);
-        if (heads[k].classes) class_reasons(&r, heads[k].classes);
+    threshold_reasons(&r, file->thresholds);
+    for (int32_t k = 0; k < file->n_heads; k++) {
+        r.head = file->heads[k].name;
+        ft_head_numbers(&file->heads[k], add_head_reason, &r);
+        if (file->heads[k].classes) class_reasons(&r, file->heads[k].classes);
     }
     fputs(*r.comma ? "\n  }\n}\n" : "}\n}\n", f);
 }
 
-ft_err ft_metrics_json_write(const char *path, const ft_metrics *m, const char *const *names,
-                             const char *split, double loss, int64_t n_bad, int32_t n_heads,
-                             const ft_head_result *heads) {
+ft_err ft_metrics_json_write(const char *path, const ft_metrics_file *m) {
     ft_atomic_file a;
     FT_TRY(ft_atomic_open(&a, path));
-    headline(a.stream, m, split, loss, n_bad);
-    confusion(a.stream, m);
-    per_class(a.stream, m, names);
-    further_heads(a.stream, n_heads, heads);
-    undefined(a.stream, m, loss, n_heads, heads);
+    headline(a.stream, m);
+    confusion(a.stream, m->metrics);
+    per_class(a.stream, m->metrics, m->class_names);
+    calibration(a.stream, m->metrics);
+    thresholds(a.stream, m->thresholds);
+    further_heads(a.stream, m->n_heads, m->heads);
+    undefined(a.stream, m);
     return ft_atomic_commit(&a);
 }

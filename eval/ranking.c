@@ -3,6 +3,8 @@
  *   ROC AUC = sum_i (fp_i - fp_{i-1}) (tp_i + tp_{i-1}) / (2 n_pos n_neg)
  *             trapezoids; the sum is an exact integer
  *   AP      = sum_i (tp_i - tp_{i-1}) / n_pos * tp_i / (tp_i + fp_i)
+ *
+ * A row is sorted as 64 bits: | key of the score, 32 | row, 31 | positive, 1 |.
  */
 #include "eval/ranking.h"
 
@@ -63,25 +65,27 @@ static uint64_t *radix_sort(uint64_t *a, uint64_t *b, int64_t n) {
 
 void ft_ranking_fill(ft_ranking *r, int64_t n, const float *scores, int64_t stride, const int32_t *labels,
                      int32_t positive) {
-    uint64_t *pairs = r->work;
+    uint64_t *rows = r->work;
     for (int64_t i = 0; i < n; i++)
-        pairs[i] = (uint64_t)descending_key(scores[i * stride]) << 32 | (labels[i] == positive);
-    pairs = radix_sort(pairs, pairs + n, n);
+        rows[i] =
+            (uint64_t)descending_key(scores[i * stride]) << 32 | (uint64_t)i << 1 | (labels[i] == positive);
+    rows = radix_sort(rows, rows + n, n);
+    r->sorted = rows;
 
     int32_t tp = 0, fp = 0;
     int64_t p = 0;
     r->fp[0] = r->tp[0] = 0;
     r->threshold[0] = INFINITY;
     for (int64_t i = 0; i < n; i++) {
-        if (pairs[i] & 1)
+        if (rows[i] & 1)
             tp++;
         else
             fp++;
-        if (i + 1 < n && pairs[i] >> 32 == pairs[i + 1] >> 32) continue;
+        if (i + 1 < n && rows[i] >> 32 == rows[i + 1] >> 32) continue;
         p++;
         r->fp[p] = fp;
         r->tp[p] = tp;
-        r->threshold[p] = key_score((uint32_t)(pairs[i] >> 32));
+        r->threshold[p] = key_score((uint32_t)(rows[i] >> 32));
     }
     r->n_points = p + 1;
     r->n_pos = tp;
@@ -102,4 +106,30 @@ double ft_ranking_average_precision(const ft_ranking *r) {
     for (int64_t i = 1; i < r->n_points; i++)
         sum += (double)(r->tp[i] - r->tp[i - 1]) * r->tp[i] / ((double)r->tp[i] + r->fp[i]);
     return sum / (double)r->n_pos;
+}
+
+static int64_t row_of(uint64_t packed) {
+    return (int64_t)((packed & UINT32_MAX) >> 1);
+}
+
+double ft_ranking_weighted(const ft_ranking *r, const int32_t *label, const uint8_t *weight, int32_t k,
+                           int64_t *area) {
+    int64_t n = r->n_pos + r->n_neg, tp = 0, fp = 0;
+    double precision = 0;
+    memset(area, 0, (size_t)k * sizeof *area);
+    for (int64_t i = 0, end; i < n; i = end) { /* a stretch of equal scores */
+        int64_t positives = 0, negatives = 0;
+        for (end = i; end < n && r->sorted[end] >> 32 == r->sorted[i] >> 32; end++) {
+            int64_t w = weight ? weight[row_of(r->sorted[end])] : 1;
+            *(r->sorted[end] & 1 ? &positives : &negatives) += w;
+        }
+        for (int64_t j = i; negatives && j < end; j++) {
+            int64_t row = row_of(r->sorted[j]);
+            if (!(r->sorted[j] & 1)) area[label[row]] += (weight ? weight[row] : 1) * (2 * tp + positives);
+        }
+        tp += positives;
+        fp += negatives;
+        if (positives) precision += (double)positives * (double)tp / ((double)tp + (double)fp);
+    }
+    return tp ? precision / (double)tp : NAN;
 }

@@ -17,7 +17,9 @@ typedef struct ft_ranking {
     int64_t n_points, n_pos, n_neg;
     int32_t *fp, *tp; /* (n_points) */
     float *threshold; /* (n_points), decreasing */
-    void *work;
+    const uint64_t
+        *sorted; /* (n_pos + n_neg): the score's key, the row and whether it is a positive, as packed */
+    uint64_t *work;
     int64_t capacity;
 } ft_ranking;
 
@@ -32,5 +34,12 @@ void ft_ranking_fill(ft_ranking *r, int64_t n, const float *scores, int64_t stri
 double ft_ranking_roc_auc(const ft_ranking *r);
 /* Average precision (area under the precision-recall steps); NaN without positives. */
 double ft_ranking_average_precision(const ft_ranking *r);
+
+/* The same ranking with row i counted weight[i] times (NULL: once), against every class of label apart: area
+ * (k) gets for each class b that is not the positive one twice the number of pairs of a positive and a row of
+ * b in which the positive scores higher, equal scores counting half. Of a weighted ranking without positives
+ * and of one class alone all are 0. Returns the average precision; NaN without positives. */
+double ft_ranking_weighted(const ft_ranking *r, const int32_t *label, const uint8_t *weight, int32_t k,
+                           int64_t *area);
 
 #endif

@@ -35,17 +35,34 @@ void ft_report_cell(FILE *f, double value, const char *reason) {
     fputs("</td>", f);
 }
 
-static void tile(FILE *f, const char *label, double value, const char *reason) {
+static void interval_text(FILE *f, ft_interval interval) {
+    if (!isnan(interval.low)) fprintf(f, "%.4f to %.4f", interval.low, interval.high);
+}
+
+void ft_report_interval_cell(FILE *f, ft_interval interval) {
+    fputs("<td class=\"interval\">", f);
+    interval_text(f, interval);
+    fputs("</td>", f);
+}
+
+void ft_report_tile(FILE *f, const char *label, double value, ft_interval interval, const char *reason) {
     fprintf(f, "<div><dt>%s</dt><dd", label);
     title_attribute(f, reason);
     fputc('>', f);
     number(f, value);
+    if (!isnan(interval.low)) {
+        fputs("<span class=\"interval\">", f);
+        interval_text(f, interval);
+        fputs("</span>", f);
+    }
     fputs("</dd></div>\n", f);
 }
 
-static void number_row(FILE *f, const char *label, const char *name, double value, const char *reason) {
+static void number_row(FILE *f, const char *label, const char *name, double value, ft_interval interval,
+                       const char *reason) {
     fprintf(f, "<tr><th scope=\"row\">%s</th>", label);
     ft_report_cell(f, value, reason);
+    ft_report_interval_cell(f, interval);
     fprintf(f, "<td class=\"text key-name\"><code>%s</code></td></tr>\n", name);
 }
 
@@ -53,13 +70,15 @@ static void all_numbers(FILE *f, const ft_report *r) {
     const ft_metrics *m = r->metrics;
     fputs("<details><summary>All numbers</summary>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
           "aria-label=\"All numbers\"><table>\n<thead><tr><th scope=\"col\">Metric</th><th scope=\"col\" "
-          "class=\"num\">Value</th><th scope=\"col\" class=\"key-name\">Name in "
-          "metrics.json</th></tr></thead>\n<tbody>\n",
+          "class=\"num\">Value</th><th scope=\"col\" class=\"num\">95 % interval</th><th scope=\"col\" "
+          "class=\"key-name\">Name in metrics.json</th></tr></thead>\n<tbody>\n",
           f);
     for (int i = 0; i < FT_N_METRICS; i++)
         if (ft_metric_applies(m, i))
-            number_row(f, ft_metric_label(i), ft_metric_name(i), ft_metric_value(m, i), m->reason[i]);
-    number_row(f, "Training loss on this set", "loss", r->loss, isfinite(r->loss) ? NULL : "not computed");
+            number_row(f, ft_metric_label(i), ft_metric_name(i), ft_metric_value(m, i),
+                       ft_metric_interval(m, i), m->reason[i]);
+    number_row(f, "Training loss on this set", "loss", r->loss, (ft_interval){NAN, NAN},
+               isfinite(r->loss) ? NULL : "not computed");
     fputs("</tbody></table></div></details>\n", f);
 }
 
@@ -79,11 +98,15 @@ void ft_report_headline(FILE *f, const ft_report *r) {
     fputs("<dl class=\"tiles\">\n", f);
     for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++)
         if (ft_metric_applies(m, tiles[i].metric))
-            tile(f, tiles[i].label, ft_metric_value(m, tiles[i].metric), m->reason[tiles[i].metric]);
+            ft_report_tile(f, tiles[i].label, ft_metric_value(m, tiles[i].metric),
+                           ft_metric_interval(m, tiles[i].metric), m->reason[tiles[i].metric]);
     fprintf(f, "<div><dt>Examples</dt><dd>%lld</dd></div>\n</dl>\n", (long long)m->n);
     fputs("<p class=\"note\">Precision, recall, F1 and ROC AUC are macro averages: every class counts the "
-          "same.</p>\n",
+          "same.",
           f);
+    if (m->replicates)
+        fprintf(f, " Below each number is its 95 %% interval, from %d draws of the examples.", m->replicates);
+    fputs("</p>\n", f);
     for (int i = 0; i < FT_N_METRICS; i++) {
         if (!m->reason[i]) continue;
         fprintf(f, "<p class=\"note\">%s is undefined: ", ft_metric_label(i));
@@ -97,7 +120,8 @@ void ft_report_headline(FILE *f, const ft_report *r) {
 /* Draws the columns a and b against the epoch; a column without a number is left out. */
 static void curves(FILE *f, const char *title, const char *name_a, const char *name_b, const double *epoch,
                    const double *a, const double *b, int64_t n) {
-    ft_series series[2] = {{name_a, epoch, a, n}, {name_b, epoch, b, n}};
+    ft_series series[2] = {{.name = name_a, .x = epoch, .y = a, .n = n},
+                           {.name = name_b, .x = epoch, .y = b, .n = n}};
     int kept = 0;
     char description[256];
     int used = snprintf(description, sizeof description, "%s by epoch", title);
@@ -143,7 +167,7 @@ ft_err ft_report_training(FILE *f, const ft_report *r) {
     return FT_OK;
 }
 
-static void fact(FILE *f, const char *name, const char *value) {
+void ft_report_fact(FILE *f, const char *name, const char *value) {
     if (!value) return;
     fprintf(f, "<div><dt>%s</dt><dd>", name);
     ft_html_text(f, value);
@@ -153,11 +177,11 @@ static void fact(FILE *f, const char *name, const char *value) {
 void ft_report_run(FILE *f, const ft_report *r) {
     ft_report_section(f, "run", "What was run");
     fputs("<dl class=\"facts\">\n", f);
-    fact(f, "Model", r->model);
-    fact(f, "Facet version", r->version);
-    fact(f, "Data fingerprint", r->fingerprint);
-    fact(f, "Seed", r->seed);
-    fact(f, "Date", r->date);
+    ft_report_fact(f, "Model", r->model);
+    ft_report_fact(f, "Facet version", r->version);
+    ft_report_fact(f, "Data fingerprint", r->fingerprint);
+    ft_report_fact(f, "Seed", r->seed);
+    ft_report_fact(f, "Date", r->date);
     fputs("</dl>\n", f);
     if (r->config) {
         fputs("<details><summary>Configuration</summary>\n<pre class=\"scroll\" tabindex=\"0\"><code>", f);
@@ -167,17 +191,26 @@ void ft_report_run(FILE *f, const ft_report *r) {
     fputs("</section>\n", f);
 }
 
-static void head(FILE *f, const ft_report *r) {
+void ft_report_begin(FILE *f, const char *title) {
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
           "<meta name=\"color-scheme\" content=\"light dark\">\n<title>",
           f);
-    ft_html_text(f, r->title);
+    ft_html_text(f, title);
     fputs("</title>\n<style>\n", f);
     fputs(ft_report_style, f);
     fputs("</style>\n</head>\n<body>\n<header>\n<h1>", f);
-    ft_html_text(f, r->title);
-    fputs("</h1>\n<p>", f);
+    ft_html_text(f, title);
+    fputs("</h1>\n", f);
+}
+
+void ft_report_end(FILE *f) {
+    fputs("</main>\n</body>\n</html>\n", f);
+}
+
+static void head(FILE *f, const ft_report *r) {
+    ft_report_begin(f, r->title);
+    fputs("<p>", f);
     if (r->model) {
         ft_html_text(f, r->model);
         fputs(" on the ", f);
@@ -195,12 +228,15 @@ static ft_err body(FILE *f, const ft_report *r) {
     FT_TRY(ft_report_training(f, r));
     FT_TRY(ft_report_classes(f, r));
     FT_TRY(ft_report_confusion(f, r));
-    FT_TRY(ft_report_roc(f, r));
+    FT_TRY(ft_report_curves(f, r));
+    ft_report_scores(f, r);
+    ft_report_thresholds(f, r);
     ft_report_mistakes(f, r);
+    ft_report_uncertain(f, r);
     ft_report_heads(f, r);
     ft_report_bad_images(f, r);
     ft_report_run(f, r);
-    fputs("</main>\n</body>\n</html>\n", f);
+    ft_report_end(f);
     return FT_OK;
 }
 

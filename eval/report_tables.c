@@ -1,4 +1,5 @@
-/* report.html: the class table, the confusion matrix and the most confident mistakes. */
+/* report.html: tables, and the confusion matrix. */
+#include "eval/heaviest.h"
 #include "eval/report_parts.h"
 #include "eval/svg.h"
 #include "tensor/escape.h"
@@ -6,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CLASS_ORDER_UP_TO = 20, N_PAIRS = 12, N_MISTAKES = 25, N_BAD = 100 };
+enum { CLASS_ORDER_UP_TO = 20, N_PAIRS = 12, N_BAD = 100 };
 
 static void class_row(FILE *f, const ft_report *r, int32_t c) {
     const ft_class_metrics *q = &r->metrics->per_class[c];
@@ -47,28 +48,13 @@ ft_err ft_report_classes(FILE *f, const ft_report *r) {
     return FT_OK;
 }
 
-typedef struct {
-    double weight;
-    int64_t at;
-} ranked;
-
-/* Keeps the room heaviest items in falling order, the first of equals first; returns how many there are now.
- */
-static int keep_heaviest(ranked *list, int n, int room, ranked item) {
-    if (n == room && item.weight <= list[n - 1].weight) return n;
-    int i = n < room ? n++ : n - 1;
-    for (; i > 0 && list[i - 1].weight < item.weight; i--) list[i] = list[i - 1];
-    list[i] = item;
-    return n;
-}
-
 static void confused_pairs(FILE *f, const ft_report *r) {
     const ft_metrics *m = r->metrics;
-    ranked top[N_PAIRS];
+    ft_ranked top[N_PAIRS];
     int n = 0;
     for (int64_t i = 0; i < (int64_t)m->k * m->k; i++)
         if (i / m->k != i % m->k && m->confusion[i] > 0)
-            n = keep_heaviest(top, n, N_PAIRS, (ranked){m->confusion[i], i});
+            n = ft_keep_heaviest(top, n, N_PAIRS, (ft_ranked){m->confusion[i], i});
     if (n == 0) return;
     fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Most confused "
           "pairs\"><table>\n<caption>Most "
@@ -109,46 +95,40 @@ ft_err ft_report_confusion(FILE *f, const ft_report *r) {
     return FT_OK;
 }
 
-static void mistake(FILE *f, const ft_report *r, int64_t i, double probability) {
-    const float *p = r->prob + i * r->metrics->k;
-    fputs("<li><span class=\"path\">", f);
-    ft_html_text(f, r->paths[i]);
-    fputs("</span> <span class=\"verdict\">is <b>", f);
-    ft_html_text(f, r->class_names[r->label[i]]);
-    fputs("</b>, taken for <b>", f);
-    ft_html_text(f, r->class_names[ft_argmax(p, r->metrics->k)]);
-    fprintf(f, "</b></span> <span class=\"sure\">%.2f %%</span></li>\n", 100 * probability);
+void ft_report_thresholds(FILE *f, const ft_report *r) {
+    const ft_thresholds *t = r->thresholds;
+    if (!t || !t->chosen_on) return;
+    ft_report_section(f, "thresholds", "Decisions");
+    fputs("<p class=\"note\">An example is taken for <b>", f);
+    ft_html_text(f, r->class_names[1]);
+    fprintf(
+        f,
+        "</b> from this probability on. The thresholds were chosen on the %s part; the other numbers are of "
+        "the examples evaluated.</p>\n",
+        t->chosen_on);
+    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Thresholds\"><table "
+          "class=\"wide\">\n"
+          "<thead><tr><th scope=\"col\">Chosen for</th><th scope=\"col\" class=\"num\">Threshold</th><th "
+          "scope=\"col\" class=\"num\">Accuracy</th><th scope=\"col\" class=\"num\">Precision</th><th "
+          "scope=\"col\" class=\"num\">Recall</th><th scope=\"col\" class=\"num\">F1</th><th scope=\"col\" "
+          "class=\"num\">False positives</th><th scope=\"col\" class=\"num\">Youden's "
+          "J</th></tr></thead>\n<tbody>\n",
+          f);
+    for (int rule = 0; rule < FT_N_RULES; rule++) {
+        fprintf(f, "<tr><th scope=\"row\">%s</th>", ft_rule_label(rule));
+        for (int i = 0; i < FT_N_THRESHOLD_NUMBERS; i++)
+            ft_report_cell(f, ft_threshold_value(&t->rule[rule], i), ft_threshold_reason(&t->rule[rule], i));
+        fputs("</tr>\n", f);
+    }
+    fputs("</tbody></table></div>\n</section>\n", f);
 }
 
-void ft_report_mistakes(FILE *f, const ft_report *r) {
-    int32_t k = r->metrics->k;
-    ranked top[N_MISTAKES];
-    int n = 0;
-    int64_t n_wrong = 0;
-    for (int64_t i = 0; i < r->metrics->n; i++) {
-        int32_t predicted = ft_argmax(r->prob + i * k, k);
-        if (predicted == r->label[i]) continue;
-        n_wrong++;
-        n = keep_heaviest(top, n, N_MISTAKES, (ranked){r->prob[i * k + predicted], i});
-    }
-    ft_report_section(f, "mistakes", "Most confident mistakes");
-    if (n == 0) {
-        fputs("<p>Every example was recognised.</p>\n</section>\n", f);
-        return;
-    }
-    fprintf(f,
-            "<p class=\"note\">The %d surest of %lld wrong predictions, with the probability given to "
-            "them.</p>\n",
-            n, (long long)n_wrong);
-    fputs("<ol class=\"mistakes\">\n", f);
-    for (int i = 0; i < n; i++) mistake(f, r, top[i].at, top[i].weight);
-    fputs("</ol>\n</section>\n", f);
-}
-
-static void head_row(void *ctx, const char *name, const char *label, double value, const char *reason) {
+static void head_row(void *ctx, const char *name, const char *label, double value, ft_interval interval,
+                     const char *reason) {
     FILE *f = ctx;
     fprintf(f, "<tr><th scope=\"row\">%s</th>", label);
     ft_report_cell(f, value, reason);
+    ft_report_interval_cell(f, interval);
     fprintf(f, "<td class=\"text key-name\"><code>%s</code></td></tr>\n", name);
 }
 
@@ -162,7 +142,7 @@ void ft_report_heads(FILE *f, const ft_report *r) {
               f);
         ft_html_text(f, h->name);
         fputs("</caption>\n<thead><tr><th scope=\"col\">Metric</th><th scope=\"col\" "
-              "class=\"num\">Value</th><th "
+              "class=\"num\">Value</th><th scope=\"col\" class=\"num\">95 % interval</th><th "
               "scope=\"col\" class=\"key-name\">Name in metrics.json</th></tr></thead>\n<tbody>\n",
               f);
         ft_head_numbers(h, head_row, f);

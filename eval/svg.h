@@ -18,6 +18,7 @@ typedef struct ft_series {
     const char *name;
     const double *x, *y; /* (n); a point that is not finite is a gap */
     int64_t n;
+    bool filled; /* the area down to 0 is, lightly */
 } ft_series;
 
 typedef struct ft_chart {
@@ -29,11 +30,16 @@ typedef struct ft_chart {
     int width, height; /* in units of the drawing, which scales with the page */
     bool unit;         /* both axes are 0 to 1; else from the data */
     bool x_whole;      /* ticks of x at whole numbers only (epochs) */
+    bool dots;         /* the points are marked; of epochs they are when they are few */
     bool diagonal;     /* a dashed line from the lower left to the upper right corner */
 } ft_chart;
 
 /* Writes the chart with its legend. */
 void ft_svg_chart(FILE *f, const ft_chart *chart);
+
+/* The outline of bars of heights count (n) over lo..hi in n equal steps, to x and y (2 n + 2) of a filled
+ * series. */
+void ft_svg_outline(double lo, double hi, const double *count, int n, double *x, double *y);
 
 /* Ticks of 1, 2 or 5 times a power of ten: the step that cuts lo..hi into about n parts (at least 1 when
  * whole). */

@@ -98,8 +98,24 @@ static void grid(FILE *f, const ft_chart *c, const axis *x, const axis *y) {
     fputs("</text>\n", f);
 }
 
+static void area(FILE *f, const ft_series *s, int colour, const axis *x, const axis *y) {
+    double floor = place(y, fmax(0, y->lo));
+    fprintf(f, "<path class=\"area s%d\" d=\"M%.1f %.1f", colour, place(x, s->x[0]), floor);
+    for (int64_t i = 0; i < s->n; i++) fprintf(f, "L%.1f %.1f", place(x, s->x[i]), place(y, s->y[i]));
+    fprintf(f, "L%.1f %.1fz\"/>\n", place(x, s->x[s->n - 1]), floor);
+}
+
+void ft_svg_outline(double lo, double hi, const double *count, int n, double *x, double *y) {
+    for (int i = 0; i <= n; i++) {
+        x[2 * i] = x[2 * i + 1] = lo + (hi - lo) * i / n;
+        y[2 * i] = i > 0 ? count[i - 1] : 0;
+        y[2 * i + 1] = i < n ? count[i] : 0;
+    }
+}
+
 static void line(FILE *f, const ft_series *s, int colour, bool dots, const axis *x, const axis *y) {
     bool pen_down = false;
+    if (s->filled && s->n > 0) area(f, s, colour, x, y);
     fprintf(f, "<path class=\"line s%d\" d=\"", colour);
     for (int64_t i = 0; i < s->n; i++) {
         bool finite = isfinite(s->x[i]) && isfinite(s->y[i]);
@@ -128,7 +144,7 @@ void ft_svg_chart(FILE *f, const ft_chart *c) {
     fputs("\">\n", f);
     grid(f, c, &x, &y);
     for (int s = 0; s < c->n_series; s++)
-        line(f, &c->series[s], s % N_COLOURS, c->x_whole && c->series[s].n <= MAX_DOTS, &x, &y);
+        line(f, &c->series[s], s % N_COLOURS, c->dots || (c->x_whole && c->series[s].n <= MAX_DOTS), &x, &y);
     fputs("</svg>\n<ul class=\"legend\">", f);
     for (int s = 0; s < c->n_series; s++) {
         fprintf(f,

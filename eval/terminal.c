@@ -8,11 +8,13 @@
 
 enum { MAX_CLASSES = 20, NAME_WIDTH = 24 };
 
-static void line(FILE *f, const char *label, double value) {
+static void line(FILE *f, const char *label, double value, ft_interval interval) {
     if (isnan(value))
         fprintf(f, "  %-28s      -\n", label);
-    else
+    else if (isnan(interval.low))
         fprintf(f, "  %-28s %6.4f\n", label, value);
+    else
+        fprintf(f, "  %-28s %6.4f   %6.4f to %6.4f\n", label, value, interval.low, interval.high);
 }
 
 /* A text of the width it needs, if there is so much room. */
@@ -38,8 +40,9 @@ static void class_numbers(FILE *f, const ft_metrics *m, double loss) {
                                 FT_METRIC_average_precision_macro,
                                 FT_METRIC_log_loss};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-        if (ft_metric_applies(m, shown[i])) line(f, ft_metric_label(shown[i]), ft_metric_value(m, shown[i]));
-    if (!isnan(loss)) line(f, "Loss", loss);
+        if (ft_metric_applies(m, shown[i]))
+            line(f, ft_metric_label(shown[i]), ft_metric_value(m, shown[i]), ft_metric_interval(m, shown[i]));
+    if (!isnan(loss)) line(f, "Loss", loss, (ft_interval){NAN, NAN});
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         reason_line(f, ft_metric_label(shown[i]), m->reason[shown[i]]);
 }
@@ -47,13 +50,43 @@ static void class_numbers(FILE *f, const ft_metrics *m, double loss) {
 static void headline(FILE *f, const ft_metrics *m, const char *split, double loss) {
     fputs("  ", f);
     words(f, split);
-    fprintf(f, ": %lld examples, %d classes\n\n", (long long)m->n, m->k);
+    fprintf(f, ": %lld examples, %d classes%s\n\n", (long long)m->n, m->k,
+            m->replicates ? "; with 95 % intervals" : "");
     class_numbers(f, m, loss);
 }
 
-static void head_number(void *ctx, const char *name, const char *label, double value, const char *reason) {
+static void cell(FILE *f, double value) {
+    if (isnan(value))
+        fputs("       -", f);
+    else
+        fprintf(f, "  %6.4f", value);
+}
+
+void ft_thresholds_print(FILE *f, const ft_thresholds *t) {
+    if (!t->chosen_on) return;
+    fprintf(f, "\n  %-36s %9s  %6s  %6s  %6s  %6s\n", "class 1 from a probability of", "threshold", "prec.",
+            "recall", "F1", "FPR");
+    for (int rule = 0; rule < FT_N_RULES; rule++) {
+        const ft_threshold *at = &t->rule[rule];
+        fprintf(f, "  %-36s", ft_rule_label(rule));
+        if (isnan(at->threshold)) {
+            fputs("         -\n", f);
+            continue;
+        }
+        fprintf(f, "  %8.4f", at->threshold);
+        cell(f, at->precision);
+        cell(f, at->recall);
+        cell(f, at->f1);
+        cell(f, at->fpr);
+        fputc('\n', f);
+    }
+    fprintf(f, "  thresholds chosen on %s\n", t->chosen_on);
+}
+
+static void head_number(void *ctx, const char *name, const char *label, double value, ft_interval interval,
+                        const char *reason) {
     (void)name;
-    line(ctx, label, value);
+    line(ctx, label, value, interval);
     reason_line(ctx, label, reason);
 }
 
@@ -67,13 +100,6 @@ void ft_heads_print(FILE *f, int32_t n, const ft_head_result *heads) {
         else
             ft_head_numbers(&heads[k], head_number, f);
     }
-}
-
-static void cell(FILE *f, double value) {
-    if (isnan(value))
-        fputs("       -", f);
-    else
-        fprintf(f, "  %6.4f", value);
 }
 
 static void row(FILE *f, const ft_class_metrics *q, const char *name) {

@@ -1,6 +1,8 @@
 #include "eval/verification.h"
 
 #include "eval/ranking.h"
+#include "tensor/par.h"
+#include "tensor/rng.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -113,7 +115,11 @@ static void folds(const pairs *p, float *others, int32_t *labels, ft_ranking *r,
 ft_err ft_verification_compute(int64_t n, const float *score, const int32_t *same, int32_t n_folds,
                                const int32_t *fold, ft_verification *v) {
     *v = (ft_verification){.n = n, .n_folds = n_folds, .roc_auc = NAN, .eer = NAN, .eer_threshold = NAN};
-    for (int k = 0; k < FT_N_FARS; k++) v->tar[k] = NAN;
+    v->roc_auc_interval = v->eer_interval = (ft_interval){NAN, NAN};
+    for (int k = 0; k < FT_N_FARS; k++) {
+        v->tar[k] = NAN;
+        v->tar_interval[k] = (ft_interval){NAN, NAN};
+    }
     v->accuracy = v->accuracy_error = NAN;
     FT_REQUIRE(n_folds <= FT_VERIFICATION_FOLDS, USAGE, "%d folds are more than %d", n_folds,
                FT_VERIFICATION_FOLDS);
@@ -134,5 +140,79 @@ ft_err ft_verification_compute(int64_t n, const float *score, const int32_t *sam
     free(others);
     free(labels);
     ft_ranking_free(&r);
+    return e;
+}
+
+/* ---- intervals ---- */
+
+enum { N_RATES = 2 + FT_N_FARS };
+
+typedef struct drawing {
+    int64_t n, n_same;
+    const float *score; /* (n): of the same pairs, then of the different ones */
+    uint64_t seed;
+    float *drawn;        /* (threads, n) */
+    int32_t *label;      /* (n) */
+    ft_ranking *ranking; /* (threads) */
+    double *values;      /* (replicates, N_RATES) */
+} drawing;
+
+static void draw_pairs(void *ctx, int64_t replicate, int32_t thread) {
+    drawing *d = ctx;
+    float *drawn = d->drawn + thread * d->n;
+    double *values = d->values + replicate * N_RATES;
+    ft_rng g = ft_rng_stream(d->seed, (uint64_t)replicate);
+    for (int64_t i = 0; i < d->n; i++) {
+        int64_t first = i < d->n_same ? 0 : d->n_same, of = i < d->n_same ? d->n_same : d->n - d->n_same;
+        drawn[i] = d->score[first + ft_rng_below(&g, (uint32_t)of)];
+    }
+    ft_verification v = {.eer = NAN};
+    for (int k = 0; k < FT_N_FARS; k++) v.tar[k] = NAN;
+    ft_ranking_fill(&d->ranking[thread], d->n, drawn, 1, d->label, 1);
+    rates(&d->ranking[thread], &v);
+    values[0] = v.roc_auc;
+    values[1] = v.eer;
+    for (int k = 0; k < FT_N_FARS; k++) values[2 + k] = v.tar[k];
+}
+
+static void take_intervals(const drawing *d, int32_t replicates, double *scratch, ft_verification *v) {
+    v->replicates = replicates;
+    v->roc_auc_interval = ft_column_interval(d->values, replicates, N_RATES, 0, scratch);
+    v->eer_interval = ft_column_interval(d->values, replicates, N_RATES, 1, scratch);
+    for (int k = 0; k < FT_N_FARS; k++)
+        v->tar_interval[k] = ft_column_interval(d->values, replicates, N_RATES, 2 + k, scratch);
+}
+
+ft_err ft_verification_intervals(int64_t n, const float *score, const int32_t *same, int32_t replicates,
+                                 uint64_t seed, ft_verification *v) {
+    if (n > FT_VERIFICATION_DRAWN || v->reason || replicates == 0) return FT_OK;
+    size_t threads = (size_t)ft_threads(), all = (size_t)n, ready = 0;
+    float *sorted = ft_alloc(all, sizeof *sorted);
+    double *scratch = ft_alloc((size_t)replicates, sizeof *scratch);
+    drawing d = {.n = n,
+                 .n_same = v->n_same,
+                 .score = sorted,
+                 .seed = seed,
+                 .drawn = ft_alloc(threads * all, sizeof *d.drawn),
+                 .label = ft_alloc(all, sizeof *d.label),
+                 .ranking = ft_alloc(threads, sizeof *d.ranking),
+                 .values = ft_alloc((size_t)replicates * N_RATES, sizeof *d.values)};
+    bool room = sorted && scratch && d.drawn && d.label && d.ranking && d.values;
+    ft_err e = room ? FT_OK : ft_err_set(FT_E_MEMORY, "no memory to draw %lld pairs", (long long)n);
+    for (; e == FT_OK && ready < threads; ready += e == FT_OK) e = ft_ranking_init(&d.ranking[ready], n);
+    if (e == FT_OK) {
+        int64_t at[] = {v->n_same, 0}; /* where the next different, and the next same one goes */
+        for (int64_t i = 0; i < n; i++) sorted[at[same[i] == 1]++] = score[i];
+        for (int64_t i = 0; i < v->n_same; i++) d.label[i] = 1;
+        ft_par_for(replicates, draw_pairs, &d);
+        take_intervals(&d, replicates, scratch, v);
+    }
+    for (size_t t = 0; t < ready; t++) ft_ranking_free(&d.ranking[t]);
+    free(sorted);
+    free(scratch);
+    free(d.drawn);
+    free(d.label);
+    free(d.ranking);
+    free(d.values);
     return e;
 }

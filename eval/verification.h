@@ -7,6 +7,7 @@
 #ifndef FACET_EVAL_VERIFICATION_H
 #define FACET_EVAL_VERIFICATION_H
 
+#include "eval/interval.h"
 #include "tensor/error.h"
 
 #include <stdint.h>
@@ -25,6 +26,8 @@ typedef struct ft_verification {
                               with at most ft_fars[k] of the different ones */
     const char *reason;    /* of roc_auc and eer; NULL: they are numbers */
     const char *tar_reason[FT_N_FARS]; /* likewise */
+    int32_t replicates;                /* of the bootstrap behind the intervals; 0: none */
+    ft_interval roc_auc_interval, eer_interval, tar_interval[FT_N_FARS];
     /* The protocol of Labeled Faces in the Wild: of each fold the accuracy at the threshold that is best on
      * all others (of equally good ones the highest; midway between two scores). */
     int32_t n_folds;
@@ -38,5 +41,12 @@ typedef struct ft_verification {
  * FT_E_USAGE: too many folds; FT_E_MEMORY. */
 ft_err ft_verification_compute(int64_t n, const float *score, const int32_t *same, int32_t n_folds,
                                const int32_t *fold, ft_verification *v);
+
+enum { FT_VERIFICATION_DRAWN = 200000 /* pairs beyond which drawing them takes longer than it tells */ };
+/* Gives *v, computed of the same pairs, intervals of its rates: the bootstrap (eval/bootstrap.h), pairs of
+ * one person and of two drawn apart. Of more than FT_VERIFICATION_DRAWN pairs, or where the rates are
+ * undefined, there are none. FT_E_MEMORY. */
+ft_err ft_verification_intervals(int64_t n, const float *score, const int32_t *same, int32_t replicates,
+                                 uint64_t seed, ft_verification *v);
 
 #endif

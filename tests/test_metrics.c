@@ -1,5 +1,6 @@
 /* Metrics against scikit-learn on random problems (golden/make_metrics.py), by hand, and the files they are
  * written to. */
+#include "eval/bootstrap.h"
 #include "eval/metrics.h"
 #include "eval/metrics_json.h"
 #include "eval/predictions.h"
@@ -169,9 +170,10 @@ START_TEST(prediction_is_the_first_maximum) {
     const float p[] = {0.1f, 0.4f, 0.4f, 0.1f};
     ck_assert_int_eq(ft_argmax(p, 4), 1);
     const int32_t label[] = {1};
-    ck_assert(ft_top_k_accuracy(1, 4, p, label, 1) ==
-              0); /* scikit-learn ranks the last of equals first here */
-    ck_assert(ft_top_k_accuracy(1, 4, p, label, 2) == 1);
+    ft_scored s;
+    ck_assert_int_eq(ft_scored_init(&s, 1, 4, p, label), FT_OK);
+    ck_assert_int_eq(s.ahead[0], 1); /* scikit-learn's top_k_accuracy_score ranks the last of equals first */
+    ft_scored_free(&s);
 }
 END_TEST
 
@@ -244,8 +246,8 @@ START_TEST(json_reads_back) {
     const int32_t label[] = {0, 1, 0};
     ft_metrics m;
     ck_assert_int_eq(ft_metrics_compute(&m, 3, 3, p, label), FT_OK);
-    ck_assert_int_eq(ft_metrics_json_write(in_folder("metrics.json"), &m, odd_names, "test", NAN, 0, 0, NULL),
-                     FT_OK);
+    ft_metrics_file file = {.split = "test", .loss = NAN, .metrics = &m, .class_names = odd_names};
+    ck_assert_int_eq(ft_metrics_json_write(in_folder("metrics.json"), &file), FT_OK);
 
     json_error_t error;
     json_t *root = json_load_file(in_folder("metrics.json"), JSON_REJECT_DUPLICATES, &error);
@@ -292,14 +294,31 @@ START_TEST(json_two_classes) {
     const char *const names[] = {"no", "yes"};
     ft_metrics m;
     ck_assert_int_eq(ft_metrics_compute(&m, 3, 2, p, label), FT_OK);
-    ck_assert_int_eq(ft_metrics_json_write(in_folder("two.json"), &m, names, "val", 0.5, 2, 0, NULL), FT_OK);
+    ft_thresholds t;
+    ck_assert_int_eq(ft_thresholds_choose(&t, 3, p + 1, 2, label, "val"), FT_OK);
+    ft_thresholds_apply(&t, 3, p + 1, 2, label);
+    ck_assert_int_eq(ft_metrics_intervals(&m, p, label, 20, 1), FT_OK);
+    ft_metrics_file file = {
+        .split = "val", .n_bad = 2, .loss = 0.5, .metrics = &m, .class_names = names, .thresholds = &t};
+    ck_assert_int_eq(ft_metrics_json_write(in_folder("two.json"), &file), FT_OK);
     json_t *root = json_load_file(in_folder("two.json"), JSON_REJECT_DUPLICATES, NULL);
-    assert_json_number(root, "precision", 0.5);
-    assert_json_number(root, "recall", 1);
-    assert_json_number(root, "roc_auc", 0.5);
+    assert_json_number(json_object_get(root, "precision"), "value", 0.5);
+    assert_json_number(json_object_get(root, "recall"), "value", 1);
+    assert_json_number(json_object_get(root, "recall"), "low", 1);
+    assert_json_number(json_object_get(root, "roc_auc"), "value", 0.5);
+    assert_json_number(json_object_get(root, "roc_auc"), "high", m.interval[FT_METRIC_roc_auc].high);
     assert_json_number(root, "loss", 0.5);
     assert_json_number(root, "n_bad", 2);
-    ck_assert_uint_eq(json_object_size(json_object_get(root, "undefined")), 0);
+    json_t *thresholds = json_object_get(root, "thresholds"), *f1 = json_object_get(thresholds, "max_f1");
+    ck_assert_str_eq(json_string_value(json_object_get(thresholds, "chosen_on")), "val");
+    assert_json_number(f1, "threshold", (double)0.6f);
+    assert_json_number(f1, "recall", 1);
+    assert_json_number(f1, "f1", 2.0 / 3);
+    assert_json_number(json_object_get(thresholds, "fpr_1"), "threshold", NAN);
+    assert_json_number(json_object_get(root, "bootstrap"), "replicates", 20);
+    json_t *undefined = json_object_get(root, "undefined");
+    ck_assert_ptr_nonnull(json_object_get(undefined, "thresholds.fpr_1.threshold"));
+    ck_assert_ptr_null(json_object_get(undefined, "precision"));
     json_decref(root);
     ft_metrics_free(&m);
 }

@@ -1,9 +1,9 @@
 /* Pairs of pictures: both kinds of files, what is wrong with them, and ft-eval --pairs. */
 #include "data/pairs.h"
 #include "eval/verification.h"
+#include "tests/json_testing.h"
 #include "tests/train_testing.h"
 
-#include <jansson.h>
 #include <math.h>
 
 static ft_err read_text(const char *name, const char *text, ft_pairs *p) {
@@ -88,11 +88,6 @@ static void write_pairs(void) {
     fclose(f);
 }
 
-static double number_of(json_t *root, const char *name) {
-    json_t *v = json_object_get(root, name);
-    return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
 /* What the tool says of scores.csv is what the scores say. */
 static void check_results(const char *folder) {
     char path[64];
@@ -113,8 +108,9 @@ static void check_results(const char *folder) {
     snprintf(path, sizeof path, "%s/verification.json", folder);
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
     ck_assert_ptr_nonnull(root);
-    ck_assert(number_of(root, "accuracy") == v.accuracy && number_of(root, "eer") == v.eer);
-    ck_assert(number_of(root, "roc_auc") == v.roc_auc && number_of(root, "tar_at_far_1e-1") == v.tar[0]);
+    ck_assert(json_value_of(root, "accuracy") == v.accuracy && json_value_of(root, "eer") == v.eer);
+    ck_assert(json_value_of(root, "roc_auc") == v.roc_auc &&
+              json_value_of(root, "tar_at_far_1e-1") == v.tar[0]);
     ck_assert_ptr_nonnull(json_object_get(json_object_get(root, "undefined"), "tar_at_far_1e-4"));
     ck_assert(v.roc_auc > 0.8);
     json_decref(root);

@@ -1,9 +1,9 @@
 /* Trainings in phases and with frozen parts, as a user runs them: that frozen means frozen, that features
  * kept or not make no difference, that a run interrupted anywhere ends as one that was not.
  */
+#include "tests/json_testing.h"
 #include "tests/train_testing.h"
 
-#include <jansson.h>
 #include <math.h>
 
 static const char config[] = "seed: 3\n"
@@ -242,8 +242,7 @@ START_TEST(training_set_as_ft_eval_sees_it) {
     assert_ends(r, 0);
     json_t *metrics = json_load_file("train/metrics.json", 0, NULL);
     ck_assert_ptr_nonnull(metrics);
-    double accuracy = json_number_value(json_object_get(metrics, "accuracy")),
-           loss = json_number_value(json_object_get(metrics, "loss"));
+    double accuracy = json_value_of(metrics, "accuracy"), loss = json_value_of(metrics, "loss");
     double seen = last_in_history("run/history.csv", "val_accuracy");
     ck_assert_msg(fabs(accuracy - seen) <= 1e-8, "accuracy %.12g, in training %.12g", accuracy, seen);
     seen = last_in_history("run/history.csv", "val_loss");

@@ -406,7 +406,10 @@ START_TEST(report_has_all_sections) {
                                         ">Classes</h2>",
                                         ">Confusion matrix</h2>",
                                         ">ROC curves</h2>",
+                                        ">Precision-recall curves</h2>",
+                                        ">Certainty</h2>",
                                         ">Most confident mistakes</h2>",
+                                        ">Least certain</h2>",
                                         ">What was run</h2>",
                                         "prefers-color-scheme:dark",
                                         "name=\"viewport\"",
@@ -482,7 +485,10 @@ END_TEST
 START_TEST(charts_bear_anything) {
     static const double x[] = {1, 2, 3, 4}, y[] = {NAN, 1e-12, INFINITY, -1e300},
                         flat[] = {3, 3 + 1e-15, 3, 3};
-    const ft_series all[] = {{"a", x, y, 4}, {"b", x, flat, 4}, {"c", x, y, 1}, {"d", x, y, 0}};
+    const ft_series all[] = {{"a", x, y, 4, false},
+                             {"b", x, flat, 4, true},
+                             {"c", x, y, 1, true},
+                             {"d", x, y, 0, true}};
     for (int first = 0; first < 4; first++)
         for (int n = 0; first + n <= 4; n++) {
             char *text;

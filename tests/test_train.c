@@ -1,9 +1,9 @@
 /* ft-train and ft-eval as a user runs them: what a run leaves, that evaluation repeats its numbers,
  * interruption, and every mistake that a newcomer makes.
  */
+#include "tests/json_testing.h"
 #include "tests/train_testing.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <sys/stat.h>
 
@@ -36,9 +36,9 @@ static void assert_file(const char *path, const char *start) {
 }
 
 static double number(json_t *root, const char *name) {
-    json_t *v = json_object_get(root, name);
-    ck_assert_msg(json_is_number(v), "no number %s", name);
-    return json_number_value(v);
+    double x = json_value_of(root, name);
+    ck_assert_msg(isfinite(x), "no number %s", name);
+    return x;
 }
 
 START_TEST(a_run_leaves_everything_and_ft_eval_repeats_it) {

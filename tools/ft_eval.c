@@ -1,75 +1,26 @@
 /* ft-eval: evaluates a trained model on a data set. */
-#include "eval/terminal.h"
+#include "eval/bootstrap.h"
 #include "tensor/par.h"
 #include "tools/cli.h"
+#include "train/assess.h"
 #include "train/checkpoint.h"
+#include "train/compare.h"
 #include "train/images.h"
 #include "train/progress_bar.h"
 #include "train/results.h"
+#include "train/selection.h"
 #include "train/verify.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct eval_options {
-    const char *model, *data, *split, *report;
+    const char *model, *other, *data, *split, *report, *views;
     const char *pairs, *layer, *distance;
     bool flip;
-    int32_t batch, workers;
+    int32_t batch, workers, replicates;
 } eval_options;
-
-/* What is evaluated: a list of samples and its name. */
-typedef struct selection {
-    ft_split split;
-    int32_t *all; /* 0 .. n-1, for "all" */
-    const int32_t *index;
-    int32_t n;
-    const char *name;
-} selection;
-
-static ft_err select_all(const ft_dataset *ds, selection *s) {
-    s->all = ft_alloc((size_t)ds->n, sizeof *s->all);
-    FT_REQUIRE(s->all, MEMORY, "no memory for a list of %d images", ds->n);
-    for (int32_t i = 0; i < ds->n; i++) s->all[i] = i;
-    s->index = s->all;
-    s->n = ds->n;
-    s->name = "all";
-    return FT_OK;
-}
-
-/* The parts of training can be had again when the data are the ones trained on. */
-static ft_err select_samples(const ft_model *m, const ft_dataset *ds, const ft_config *config,
-                             const char *wanted, selection *s) {
-    bool same = m->config && m->data_fingerprint == ds->fingerprint;
-    if ((!wanted && !same) || (wanted && strcmp(wanted, "all") == 0)) return select_all(ds, s);
-    ft_part part = FT_PART_TRAIN;
-    while (wanted && part < FT_PARTS && strcmp(wanted, ft_part_name(part)) != 0) part++;
-    FT_REQUIRE(part < FT_PARTS, USAGE, "--split: '%s' is none of train, val, test, all", wanted);
-    FT_REQUIRE(same, DATA,
-               "these are not the data the model was trained on (or files were added, removed or renamed "
-               "since), so its '%s' part cannot "
-               "be found again; use --split all",
-               wanted);
-    FT_TRY(ft_images_split(config, ds, &s->split));
-    if (!wanted) part = s->split.n[FT_PART_TEST] > 0 ? FT_PART_TEST : FT_PART_VAL;
-    FT_REQUIRE(s->split.n[part] > 0, DATA, "the '%s' part of this split is empty", ft_part_name(part));
-    s->index = s->split.index[part];
-    s->n = s->split.n[part];
-    s->name = ft_part_name(part);
-    return FT_OK;
-}
-
-static ft_err same_classes(const ft_model *m, const ft_dataset *ds) {
-    FT_REQUIRE(m->options.classes == ds->n_classes, DATA, "the model knows %d classes, the data have %d",
-               m->options.classes, ds->n_classes);
-    for (int32_t i = 0; i < ds->n_classes; i++)
-        FT_REQUIRE(strcmp(m->class_names[i], ds->class_names[i]) == 0, DATA,
-                   "class %d is '%s' for the model and '%s' in the data", i, m->class_names[i],
-                   ds->class_names[i]);
-    return FT_OK;
-}
 
 static void show(void *ctx, int64_t done, int64_t n) {
     ft_progress_bar_update(ctx, done, n, "");
@@ -83,63 +34,123 @@ static ft_err beside_model(const eval_options *o, const char *name, char path[FT
     return ft_folder_file(path, FT_CONFIG_PATH_BYTES, folder, name);
 }
 
-static ft_err report(const eval_options *o, const ft_evaluation *ev, const ft_evaluator *e,
-                     const char *split) {
+/* The folder for the results, made: --report, or of that name beside the model. */
+static ft_err results_folder(const eval_options *o, const char *name, char path[FT_CONFIG_PATH_BYTES]) {
+    FT_TRY(beside_model(o, name, path));
+    if (o->report) {
+        FT_REQUIRE(strlen(o->report) < FT_CONFIG_PATH_BYTES, USAGE, "--report: the path is too long");
+        strcpy(path, o->report);
+    }
+    return ft_folder_make(path);
+}
+
+/* ---- one model ---- */
+
+/* A model with the data as its configuration reads them. */
+typedef struct subject {
+    const char *path;
+    ft_model *model;
+    ft_config config;
+    ft_dataset *ds;
+    ft_quarantine *quarantine;
+    ft_evaluator of;
+    ft_evaluation ev;
+} subject;
+
+static ft_err open_model(subject *s, const char *path) {
+    *s = (subject){.path = path};
+    ft_config_defaults(&s->config);
+    FT_TRY(ft_checkpoint_read_model(path, &s->model));
+    return s->model->config ? ft_config_parse(s->model->config, strlen(s->model->config), path, &s->config)
+                            : FT_OK;
+}
+
+static ft_err open_data(subject *s, const eval_options *o) {
+    FT_TRY(ft_images_open(&s->config, o->data, &s->ds));
+    return ft_images_quarantine(&s->config, s->ds, &s->quarantine);
+}
+
+static void close_subject(subject *s) {
+    ft_evaluation_free(&s->ev);
+    ft_evaluator_free(&s->of);
+    ft_quarantine_free(s->quarantine);
+    ft_dataset_free(s->ds);
+    ft_model_free(s->model);
+}
+
+static ft_err assess(subject *s, const eval_options *o, const ft_selection *on) {
+    ft_assess_options how =
+        ft_assess_as(&s->config, on->split.n[FT_PART_VAL] ? &on->split : NULL, on->name, s->quarantine);
+    if (o->batch) how.evaluator.batch = o->batch;
+    how.evaluator.workers = o->workers;
+    how.replicates = o->other ? 0 : o->replicates;
+    if (o->views) FT_TRY(ft_views_parse(o->views, &how.evaluator.views));
+    ft_progress_bar bar;
+    ft_progress_bar_start(&bar, stderr, "evaluating", 0);
+    ft_err e = ft_assess(&s->of, s->model, s->ds, on->index, on->n, &how, show, &bar, &s->ev);
+    ft_progress_bar_clear(&bar);
+    return e;
+}
+
+static ft_err report(const eval_options *o, const subject *s, const char *split) {
     char folder[FT_CONFIG_PATH_BYTES], history[FT_CONFIG_PATH_BYTES];
     FT_TRY(beside_model(o, "history.csv", history));
-    FT_TRY(beside_model(o, "eval", folder));
-    const char *to = o->report ? o->report : folder;
-    ft_results r = {.evaluation = ev, .of = e, .title = o->model, .split = split, .history_path = history};
-    FT_TRY(ft_folder_make(to));
-    FT_TRY(ft_results_write(to, &r));
-    FT_TRY(ft_metrics_print(stdout, &ev->metrics, (const char *const *)e->model->class_names, split, NAN));
-    ft_heads_print(stdout, ev->n_heads, ev->head_results);
-    if (e->n > ev->n)
-        fprintf(stderr, "left out %lld bad images; %s/quarantine.csv names them\n", (long long)(e->n - ev->n),
-                to);
-    fprintf(stderr, "written  %s/metrics.json, predictions.csv, report.html\n", to);
+    FT_TRY(results_folder(o, "eval", folder));
+    ft_results r = {.evaluation = &s->ev,
+                    .of = &s->of,
+                    .title = o->model,
+                    .split = split,
+                    .history_path = history,
+                    .direct = s->config.kernels == FT_CONFIG_KERNELS_DIRECT};
+    FT_TRY(ft_results_write(folder, &r));
+    FT_TRY(ft_assess_print(stdout, &s->of, &s->ev, split));
+    if (s->of.n > s->ev.n)
+        fprintf(stderr, "left out %lld bad images; %s/quarantine.csv names them\n",
+                (long long)(s->of.n - s->ev.n), folder);
+    fprintf(stderr, "written  %s/metrics.json, predictions.csv, report.html\n", folder);
     return FT_OK;
 }
 
-static ft_err run(const eval_options *o, const ft_config *config, ft_model *m, const ft_dataset *ds,
-                  ft_quarantine *quarantine, selection *s) {
-    FT_TRY(same_classes(m, ds));
-    FT_TRY(ft_heads_match(m, ds));
-    FT_TRY(select_samples(m, ds, config, o->split, s));
-    int32_t batch = o->batch                   ? o->batch
-                    : config->train.eval_batch ? config->train.eval_batch
-                                               : config->train.batch;
-    ft_evaluator e;
-    ft_evaluation ev;
-    FT_TRY(ft_evaluator_init(&e, m, ds, s->index, s->n,
-                             &(ft_evaluator_options){.batch = batch,
-                                                     .workers = o->workers,
-                                                     .direct = config->kernels == FT_CONFIG_KERNELS_DIRECT,
-                                                     .quarantine = quarantine}));
-    ft_progress_bar bar;
-    ft_progress_bar_start(&bar, stderr, "evaluating", 0);
-    ft_err err = ft_evaluator_run(&e, show, &bar, &ev);
-    ft_progress_bar_clear(&bar);
-    if (err == FT_OK) {
-        err = report(o, &ev, &e, s->name);
-        ft_evaluation_free(&ev);
+/* ---- two models ---- */
+
+static ft_err compare(const eval_options *o, const subject *a, const ft_selection *on) {
+    subject b;
+    ft_comparison c;
+    char folder[FT_CONFIG_PATH_BYTES];
+    ft_err e = open_model(&b, o->other);
+    if (e == FT_OK) e = open_data(&b, o);
+    ft_selection all = {0}; /* whether its classes are the data's */
+    if (e == FT_OK) e = ft_selection_make(&all, b.model, b.ds, &b.config, "all");
+    ft_selection_free(&all);
+    if (e == FT_OK && b.ds->fingerprint != a->ds->fingerprint)
+        e = ft_err_set(FT_E_DATA, "%s and %s read different samples from '%s'", o->model, o->other, o->data);
+    if (e == FT_OK) e = assess(&b, o, on);
+    if (e == FT_OK)
+        e = ft_compare(&a->ev, &b.ev, o->replicates ? o->replicates : FT_BOOTSTRAP_REPLICATES, &c);
+    if (e == FT_OK) {
+        e = results_folder(o, "comparison", folder);
+        if (e == FT_OK) e = ft_compare_write(folder, o->model, o->other, on->name, &c);
+        if (e == FT_OK) ft_compare_print(stdout, o->model, o->other, on->name, &c);
+        if (e == FT_OK) fprintf(stderr, "written  %s/comparison.json\n", folder);
+        ft_comparison_free(&c);
     }
-    ft_evaluator_free(&e);
-    return err;
+    close_subject(&b);
+    return e;
 }
 
 /* ---- pairs ---- */
 
-static ft_err report_pairs(const eval_options *o, const ft_pairs *p, const float *score) {
+static ft_err report_pairs(const eval_options *o, const ft_model *m, const ft_verify_options *how,
+                           const ft_pairs *p, const float *score) {
     ft_verification v;
     char folder[FT_CONFIG_PATH_BYTES];
-    FT_TRY(beside_model(o, "verification", folder));
-    const char *to = o->report ? o->report : folder;
     FT_TRY(ft_verification_compute(p->n, score, p->same, p->n_folds, p->fold, &v));
-    FT_TRY(ft_folder_make(to));
-    FT_TRY(ft_verify_write(to, p, score, &v));
+    FT_TRY(ft_verification_intervals(p->n, score, p->same, o->replicates, FT_BOOTSTRAP_SEED, &v));
+    FT_TRY(results_folder(o, "verification", folder));
+    FT_TRY(ft_verify_write(folder, p, score, &v));
+    FT_TRY(ft_verify_report(folder, o->model, m, o->data, how, p, score, &v));
     ft_verification_print(stdout, &v);
-    fprintf(stderr, "written  %s/verification.json, scores.csv\n", to);
+    fprintf(stderr, "written  %s/verification.json, scores.csv, report.html\n", folder);
     return FT_OK;
 }
 
@@ -157,39 +168,31 @@ static ft_err verify(const eval_options *o, const ft_config *config, ft_model *m
     ft_progress_bar_start(&bar, stderr, "embedding", 0);
     ft_err e = ft_verify_scores(m, &pairs, o->data, &v, show, &bar, &score);
     ft_progress_bar_clear(&bar);
-    if (e == FT_OK) e = report_pairs(o, &pairs, score);
+    if (e == FT_OK) e = report_pairs(o, m, &v, &pairs, score);
     free(score);
     ft_pairs_free(&pairs);
     return e;
 }
 
 static ft_err evaluate(const eval_options *o) {
-    ft_model *m = NULL;
-    ft_dataset *ds = NULL;
-    ft_quarantine *quarantine = NULL;
-    selection s = {0};
-    ft_config config;
-    ft_config_defaults(&config);
-    ft_err e = ft_checkpoint_read_model(o->model, &m);
-    if (e == FT_OK && m->config) e = ft_config_parse(m->config, strlen(m->config), o->model, &config);
+    subject s;
+    ft_selection on = {0};
+    ft_err e = open_model(&s, o->model);
     if (e == FT_OK && o->pairs) {
-        e = verify(o, &config, m);
-        ft_model_free(m);
-        return e;
+        e = verify(o, &s.config, s.model);
+    } else {
+        if (e == FT_OK) e = open_data(&s, o);
+        if (e == FT_OK) e = ft_selection_make(&on, s.model, s.ds, &s.config, o->split);
+        if (e == FT_OK) e = assess(&s, o, &on);
+        if (e == FT_OK) e = o->other ? compare(o, &s, &on) : report(o, &s, on.name);
     }
-    if (e == FT_OK) e = ft_images_open(&config, o->data, &ds);
-    if (e == FT_OK) e = ft_images_quarantine(&config, ds, &quarantine);
-    if (e == FT_OK) e = run(o, &config, m, ds, quarantine, &s);
-    ft_quarantine_free(quarantine);
-    free(s.all);
-    ft_split_free(&s.split);
-    ft_dataset_free(ds);
-    ft_model_free(m);
+    ft_selection_free(&on);
+    close_subject(&s);
     return e;
 }
 
 int main(int argc, char **argv) {
-    eval_options o = {.workers = 1, .distance = "cosine"};
+    eval_options o = {.workers = 1, .distance = "cosine", .replicates = FT_BOOTSTRAP_REPLICATES};
     int32_t threads = 0;
     const ft_cli_option options[] = {
         {.name = "data",
@@ -223,6 +226,18 @@ int main(int argc, char **argv) {
         {.name = "flip",
          .flag = &o.flip,
          .help = "With --pairs: adds the embedding of the mirrored picture."},
+        {.name = "views",
+         .argument = "NAME",
+         .string = &o.views,
+         .help = "Views of each image that the mean prediction is taken of: one; flip: and its mirror image; "
+                 "crops: "
+                 "the centre, four corners and their mirror images. By default as in training."},
+        {.name = "bootstrap",
+         .argument = "N",
+         .number = &o.replicates,
+         .low = 0,
+         .high = 1000000,
+         .help = "Draws behind the 95 % intervals; 1000 by default, 0: no intervals."},
         {.name = "batch",
          .argument = "N",
          .number = &o.batch,
@@ -244,18 +259,24 @@ int main(int argc, char **argv) {
         {0}};
     const ft_cli cli = {
         .program = "ft-eval",
-        .usage = "MODEL.h5 --data PATH [options]",
-        .about = "Evaluates a model (best.h5 or last.h5 of a run) over a whole data set or one part of it.",
+        .usage = "MODEL.h5 [OTHER.h5] --data PATH [options]",
+        .about = "Evaluates a model (best.h5 or last.h5 of a run) over a whole data set or one part of it; "
+                 "or compares "
+                 "two on the same images: how their numbers differ, and whether that may be chance.",
         .options = options,
         .min_args = 1,
-        .max_args = 1};
+        .max_args = 2};
     char **args;
+    int32_t n_args;
     int status;
-    if (!ft_cli_parse(&cli, argc, argv, &args, NULL, &status)) return status;
+    if (!ft_cli_parse(&cli, argc, argv, &args, &n_args, &status)) return status;
     if (!o.data)
         return ft_cli_fail(
             ft_err_set(FT_E_USAGE, "name the data set: ft-eval %s --data PATH; see --help", args[0]));
+    if (o.pairs && n_args > 1)
+        return ft_cli_fail(ft_err_set(FT_E_USAGE, "--pairs takes one model; evaluate each by itself"));
     o.model = args[0];
+    o.other = n_args > 1 ? args[1] : NULL;
     ft_threads_set(threads);
     ft_err e = evaluate(&o);
     return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);

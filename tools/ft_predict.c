@@ -20,6 +20,8 @@ static ft_err check(const arguments *a, int32_t n_images) {
     FT_REQUIRE(!a->tensor || n_images == 0, USAGE, "--tensor replaces the images; give one or the other");
     FT_REQUIRE(a->tensor || n_images > 0, USAGE,
                "nothing to predict: name images, or a dataset with --tensor");
+    FT_REQUIRE(!a->tensor || !a->predict.explain, USAGE, "--explain needs images; --tensor has none to show");
+    FT_REQUIRE(!a->predict.layer || a->predict.explain, USAGE, "--layer says what --explain DIR looks at");
     FT_REQUIRE(!a->predict.dump == !a->dump_to, USAGE, "--dump NODE,... and --to OUT.h5 belong together");
     return FT_OK;
 }
@@ -79,6 +81,15 @@ int main(int argc, char **argv) {
          .help =
              "The file for them: a float32 dataset (n, height, width, channels) for each, without the images "
              "that could not be read."},
+        {.name = "explain",
+         .argument = "DIR",
+         .string = &a.predict.explain,
+         .help =
+             "Writes a PNG file of every image there that shows what in it spoke for its class (Grad-CAM)."},
+        {.name = "layer",
+         .argument = "NODE",
+         .string = &a.predict.layer,
+         .help = "With --explain: the node that is looked at; the last one with pixels by default."},
         {.name = "batch",
          .argument = "N",
          .number = &a.predict.batch,

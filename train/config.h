@@ -45,6 +45,11 @@ typedef enum {
     FT_CONFIG_SAMPLING_BALANCED,
     FT_CONFIG_SAMPLING_IDENTITIES
 } ft_config_sampling;
+typedef enum {
+    FT_CONFIG_VIEWS_ONE,
+    FT_CONFIG_VIEWS_FLIP,
+    FT_CONFIG_VIEWS_CROPS
+} ft_config_views; /* ft_views */
 typedef enum { FT_CONFIG_BAD_SKIP, FT_CONFIG_BAD_FAIL } ft_config_bad_images;
 typedef enum {
     FT_CONFIG_NORMALIZE_UNIT,
@@ -184,6 +189,7 @@ typedef struct ft_config {
     } model;
     struct {
         int32_t batch, accumulate, epochs, eval_batch;
+        ft_config_views eval_views;
         struct {
             ft_config_optimizer name;
             double lr, momentum;

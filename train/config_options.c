@@ -72,6 +72,10 @@ static const ft_choice samplings[] = {{"shuffle", FT_CONFIG_SAMPLING_SHUFFLE},
                                       {"balanced", FT_CONFIG_SAMPLING_BALANCED},
                                       {"identities", FT_CONFIG_SAMPLING_IDENTITIES},
                                       {0}};
+static const ft_choice views[] = {{"one", FT_CONFIG_VIEWS_ONE},
+                                  {"flip", FT_CONFIG_VIEWS_FLIP},
+                                  {"crops", FT_CONFIG_VIEWS_CROPS},
+                                  {0}};
 static const ft_choice bad_images[] = {{"skip", FT_CONFIG_BAD_SKIP}, {"fail", FT_CONFIG_BAD_FAIL}, {0}};
 static const ft_choice channels[] = {{"0", 0}, {"1", 1}, {"3", 3}, {0}};
 static const ft_choice normalizations[] = {{"unit", FT_CONFIG_NORMALIZE_UNIT},
@@ -273,6 +277,10 @@ const ft_option ft_options[] = {
     INT(train.accumulate, FROM(1), "1", "Batches whose averaged gradient makes one step."),
     INT(train.epochs, FROM(1), "30", "Passes over the training images."),
     INT(train.eval_batch, FROM(0), "0", "Images in a batch of evaluation; 0: as train.batch."),
+    CHOICE(train.eval_views, views, "one",
+           "Views of an image that evaluation takes the mean prediction of: one; flip: and its mirror image; "
+           "crops: the "
+           "centre, four corners and their mirror images."),
     REAL(train.ema, BELOW(0, 1), "0",
          "What the running average of the weights, used for evaluation, keeps at each step; 0: no average."),
     MAP(train.lr_multipliers, FROM(0),

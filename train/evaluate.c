@@ -12,6 +12,7 @@ ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds,
                         .n = n,
                         .features = o->features,
                         .cut = o->cut,
+                        .views = o->views,
                         .quarantine = o->quarantine};
     FT_REQUIRE(model->options.classes >= 2, CONFIG, "a model without classes cannot be evaluated");
     ft_val *outputs = ft_alloc((size_t)model->n_heads + 1, sizeof *outputs);
@@ -24,7 +25,7 @@ ft_err ft_evaluator_init(ft_evaluator *e, ft_model *model, const ft_dataset *ds,
                          .outputs = outputs,
                          .n_fed = o->features != NULL,
                          .fed = &o->cut};
-    ft_loader_options loading = {.image = model->image,
+    ft_loader_options loading = {.image = ft_views_load(o->views, &model->image),
                                  .numbers_only = o->features != NULL,
                                  .batch = spec.batch,
                                  .workers = o->workers,
@@ -53,6 +54,7 @@ static ft_err begin_heads(const ft_evaluator *e, ft_evaluation *out) {
         ft_head_evaluation *h = &out->heads[out->n_heads];
         ft_target t = ft_head_target(&m->heads[out->n_heads]);
         h->width = ft_head_outputs(&m->heads[out->n_heads]);
+        for (int i = 0; i < FT_HEAD_NUMBERS; i++) h->interval[i] = (ft_interval){NAN, NAN};
         h->target_width = ft_target_width(&t);
         h->prediction = ft_alloc((size_t)e->n * (size_t)h->width, sizeof *h->prediction);
         h->truth = ft_alloc((size_t)e->n * (size_t)h->target_width, sizeof *h->truth);
@@ -65,16 +67,27 @@ static ft_err begin_heads(const ft_evaluator *e, ft_evaluation *out) {
     return FT_OK;
 }
 
+/* Adds the predictions for one view of the batch. */
+static void add_heads(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) {
+    for (int32_t k = 0; k < out->n_heads; k++) {
+        ft_head_evaluation *h = &out->heads[k];
+        ft_view y = ft_plan_value(e->plan, e->model->heads[k].prediction, b->n);
+        for (int32_t i = 0; i < b->n; i++)
+            for (int32_t c = 0; c < h->width; c++)
+                h->prediction[(out->n + i) * h->width + c] += y.p[i * y.ld + c];
+    }
+}
+
+/* Makes means of those sums, numbers in the data's own units, and puts the truth beside them. */
 static ft_err keep_heads(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) {
-    int32_t width = ft_dataset_target_width(e->ds), at = 0;
+    int32_t width = ft_dataset_target_width(e->ds), at = 0, views = ft_views_count(e->views);
     for (int32_t k = 0; k < out->n_heads; k++) {
         const ft_head *head = &e->model->heads[k];
         ft_head_evaluation *h = &out->heads[k];
-        ft_view y = ft_plan_value(e->plan, head->prediction, b->n);
         for (int32_t i = 0; i < b->n; i++) {
             float *row = h->prediction + (out->n + i) * h->width;
             for (int32_t c = 0; c < h->width; c++) {
-                double v = (double)y.p[i * y.ld + c];
+                double v = (double)row[c] / views;
                 row[c] = (float)(head->kind == FT_TARGET_NUMBER ? head->mean + head->deviation * v : v);
                 FT_REQUIRE(isfinite(row[c]), NUMERIC,
                            "a prediction of '%s' is not a number: the model's weights are broken",
@@ -89,12 +102,10 @@ static ft_err keep_heads(ft_evaluator *e, const ft_batch *b, ft_evaluation *out)
 }
 
 static ft_err class_metrics(ft_head_evaluation *h, int64_t n) {
-    int32_t *label = ft_alloc((size_t)n, sizeof *label);
-    FT_REQUIRE(label, MEMORY, "no memory for %lld labels", (long long)n);
-    for (int64_t i = 0; i < n; i++) label[i] = (int32_t)h->truth[i];
-    ft_err e = ft_metrics_compute(&h->classes, n, h->width, h->prediction, label);
-    free(label);
-    return e;
+    h->label = ft_alloc((size_t)n, sizeof *h->label);
+    FT_REQUIRE(h->label, MEMORY, "no memory for %lld labels", (long long)n);
+    for (int64_t i = 0; i < n; i++) h->label[i] = (int32_t)h->truth[i];
+    return ft_metrics_compute(&h->classes, n, h->width, h->prediction, h->label);
 }
 
 static ft_err end_heads(const ft_evaluator *e, ft_evaluation *out) {
@@ -107,7 +118,8 @@ static ft_err end_heads(const ft_evaluator *e, ft_evaluation *out) {
         *result = (ft_head_result){.name = head->name,
                                    .class_names = (const char *const *)head->class_names,
                                    .prediction = h->prediction,
-                                   .truth = h->truth};
+                                   .truth = h->truth,
+                                   .interval = head->kind == FT_TARGET_CLASS ? NULL : h->interval};
         if (head->kind == FT_TARGET_CLASS) {
             FT_TRY(class_metrics(h, out->n));
             result->classes = &h->classes;
@@ -141,6 +153,7 @@ static void free_heads(ft_evaluation *ev) {
     for (int32_t k = 0; k < ev->n_heads; k++) {
         free(ev->heads[k].prediction);
         free(ev->heads[k].truth);
+        free(ev->heads[k].label);
         ft_metrics_free(&ev->heads[k].classes);
     }
     free(ev->heads);
@@ -149,16 +162,29 @@ static void free_heads(ft_evaluation *ev) {
 
 /* ---- all ---- */
 
-static ft_err run_batch(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) {
+/* Runs one view of the batch and adds what is predicted. */
+static ft_err add_view(ft_evaluator *e, const ft_batch *b, int32_t view, ft_evaluation *out) {
     ft_view p = ft_plan_value(e->plan, e->model->probabilities, b->n);
-    FT_TRY(ft_batch_feed(b, e->features, 0, e->plan, e->features ? e->cut : e->model->input));
+    if (e->views == FT_VIEWS_ONE)
+        FT_TRY(ft_batch_feed(b, e->features, 0, e->plan, e->features ? e->cut : e->model->input));
+    else
+        ft_views_take(e->views, view, b, &e->model->image, ft_plan_value(e->plan, e->model->input, b->n).p);
     ft_plan_forward(e->plan, b->n, 0);
+    for (int32_t i = 0; i < b->n; i++)
+        for (int32_t k = 0; k < out->k; k++) out->prob[(out->n + i) * out->k + k] += p.p[i * p.ld + k];
+    add_heads(e, b, out);
+    return FT_OK;
+}
+
+static ft_err run_batch(ft_evaluator *e, const ft_batch *b, ft_evaluation *out) {
+    int32_t views = ft_views_count(e->views);
+    for (int32_t view = 0; view < views; view++) FT_TRY(add_view(e, b, view, out));
     for (int32_t i = 0; i < b->n; i++) {
         float *row = out->prob + (out->n + i) * out->k;
-        memcpy(row, p.p + i * p.ld, (size_t)out->k * sizeof *row);
         out->label[out->n + i] = (int32_t)b->labels[i];
         out->sample[out->n + i] = b->index[i];
         for (int32_t k = 0; k < out->k; k++) {
+            row[k] /= (float)views;
             if (isfinite(row[k])) continue;
             char name[256];
             ft_dataset_name(e->ds, b->index[i], name, sizeof name);

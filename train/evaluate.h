@@ -6,9 +6,11 @@
 
 #include "data/loader.h"
 #include "eval/head_result.h"
+#include "eval/threshold.h"
 #include "tensor/plan.h"
 #include "train/features.h"
 #include "train/model.h"
+#include "train/views.h"
 
 /* A model ready to be evaluated, again and again: an inference plan. */
 typedef struct ft_evaluator {
@@ -20,6 +22,7 @@ typedef struct ft_evaluator {
     int32_t n;
     ft_features *features; /* borrowed; NULL: images are loaded */
     ft_val cut;
+    ft_views views;
     ft_quarantine *quarantine; /* borrowed; NULL: bad images are errors */
 } ft_evaluator;
 
@@ -28,9 +31,11 @@ typedef struct ft_head_evaluation {
     int32_t width, target_width;
     float *prediction;  /* (n, width): probabilities; or numbers, in the data's own units */
     float *truth;       /* (n, target_width) */
+    int32_t *label;     /* (n): the truth of classes */
     ft_metrics classes; /* as the head's kind is, one of these three */
     ft_regression numbers;
     ft_multilabel multilabel;
+    ft_interval interval[FT_HEAD_NUMBERS]; /* of the latter two */
 } ft_head_evaluation;
 
 typedef struct ft_evaluation {
@@ -46,11 +51,13 @@ typedef struct ft_evaluation {
                     training minimises; and of further heads their log loss, their binary cross-entropy, or
                     their mean squared error in deviations, each times its weight */
     ft_metrics metrics;
+    ft_thresholds thresholds; /* of two classes; chosen by ft_assess */
 } ft_evaluation;
 
 typedef struct ft_evaluator_options {
     int32_t batch, workers, cache_mb;
-    bool direct; /* as ft_plan_spec.direct */
+    bool direct;    /* as ft_plan_spec.direct */
+    ft_views views; /* of every image, whose predictions' mean counts; one, with features */
     ft_features
         *features; /* of these samples: the network is run from ft_evaluator.cut on; NULL: from images */
     ft_val cut;    /* what they are features of */

@@ -310,7 +310,7 @@ static ft_err prepare_validation(ft_run *r) {
     ft_phase *ph = &r->phase;
     const ft_config *c = &ph->config;
     if (r->split.n[FT_PART_VAL] == 0) return FT_OK;
-    bool cached = ph->cut.id > 0;
+    bool cached = ph->cut.id > 0 && c->train.eval_views == FT_CONFIG_VIEWS_ONE; /* features are of one view */
     if (cached) FT_TRY(average_is_live(r, &cached));
     if (cached) {
         ft_loader_options loading = {.image = r->model->image,
@@ -322,6 +322,7 @@ static ft_err prepare_validation(ft_run *r) {
                               .workers = c->data.workers,
                               .cache_mb = c->data.cache_mb,
                               .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
+                              .views = (ft_views)c->train.eval_views,
                               .features = ph->val_features,
                               .cut = ph->cut,
                               .quarantine = r->quarantine};

@@ -6,6 +6,7 @@
 #include "tensor/par.h"
 #include "tensor/plan.h"
 #include "train/config.h"
+#include "train/explain.h"
 #include "train/predict_dump.h"
 #include "train/tensor_file.h"
 
@@ -26,10 +27,11 @@ struct ft_predictor {
     ft_predict_options o;
     ft_plan *plan;
     ft_dump dump;
-    float *x;      /* (batch,h,w,c), sample i of slots[i] */
-    slot *slots;   /* (batch) */
-    int32_t *rank; /* (classes), scratch */
-    ft_err first;  /* failure of any sample so far */
+    ft_explainer explainer; /* with options.explain */
+    float *x;               /* (batch,h,w,c), sample i of slots[i] */
+    slot *slots;            /* (batch) */
+    int32_t *rank;          /* (classes), scratch */
+    ft_err first;           /* failure of any sample so far */
     int32_t top;
 };
 
@@ -49,9 +51,7 @@ static ft_err wants_direct(const ft_model *m, bool *direct) {
     return FT_OK;
 }
 
-static ft_err compile(ft_predictor *p) {
-    bool direct;
-    FT_TRY(wants_direct(p->m, &direct));
+static ft_err compile(ft_predictor *p, bool direct) {
     bool top = p->m->out.logits.id > 0;
     FT_REQUIRE(top || p->dump.n > 0, USAGE, "the model has no classifier: name nodes to dump, such as %s",
                ft_val_name(p->m->g, p->m->out.features));
@@ -71,7 +71,10 @@ static ft_err set_up(ft_predictor *p) {
     int32_t classes = p->m->options.classes, most = classes <= MANY_CLASSES ? classes : TOP_OF_MANY;
     p->top = p->o.top == 0 ? most : p->o.top < classes ? p->o.top : classes;
     FT_TRY(ft_dump_init(&p->dump, p->m->g, p->o.dump));
-    FT_TRY(compile(p));
+    bool direct;
+    FT_TRY(wants_direct(p->m, &direct));
+    FT_TRY(compile(p, direct));
+    if (p->o.explain) FT_TRY(ft_explainer_init(&p->explainer, p->m, p->o.explain, p->o.layer, direct));
     p->x = ft_alloc((size_t)p->o.batch * (size_t)sample_size(p), sizeof *p->x);
     p->slots = ft_alloc((size_t)p->o.batch, sizeof *p->slots);
     p->rank = ft_alloc((size_t)classes + 1, sizeof *p->rank);
@@ -105,6 +108,7 @@ void ft_predictor_free(ft_predictor *p) {
     clear_slots(p);
     ft_plan_free(p->plan);
     ft_dump_free(&p->dump);
+    ft_explainer_free(&p->explainer);
     free(p->x);
     free(p->slots);
     free(p->rank);
@@ -204,6 +208,10 @@ static void print_line(ft_predictor *p, const char *path, int64_t sample, const 
     }
     if (prob) print_probabilities(p, prob);
     if (prob) print_heads(p, row);
+    if (path && p->o.explain) {
+        fputs(", \"explanation\": ", f);
+        ft_json_string(f, p->explainer.last);
+    }
     fputs("}\n", f);
 }
 
@@ -248,6 +256,9 @@ static ft_err run_batch(ft_predictor *p, int32_t n, char *const paths[], int64_t
         const float *prob = ran && y.p ? y.p + at * y.ld : NULL;
         check_probabilities(p, &p->slots[i], path, prob);
         if (p->slots[i].err == FT_OK) FT_TRY(ft_dump_add(&p->dump, p->plan, at));
+        if (p->slots[i].err == FT_OK && path && p->o.explain)
+            FT_TRY(ft_explain_image(&p->explainer, path, p->x + i * sample_size(p),
+                                    ft_argmax(prob, p->m->options.classes)));
         print_line(p, path, first + i, &p->slots[i], prob, at);
         at += ran;
     }

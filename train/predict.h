@@ -4,6 +4,8 @@
  *     {"file": "a.jpg", "class": "daisy", "probability": 0.9, "probabilities": {"daisy": 0.9, "rose": 0.1}}
  *     {"file": "a.jpg", ..., "heads": {"age": 31.5, "race": {"class": "2", "probability": 0.7}}}   with
  * further heads
+ *     {"file": "a.jpg", ..., "explanation": "why/1_a.png"}                                              on
+ * request
  *     {"file": "b.jpg", "error": "..."}
  *     {"sample": 0, "class": ...}
  */
@@ -18,7 +20,9 @@ typedef struct ft_predict_options {
     int32_t batch;
     int32_t top;      /* probabilities shown, the largest first; 0: all of up to 10 classes, else 5 */
     const char *dump; /* nodes whose output is kept for ft_predictor_save, names between commas; NULL: none */
-    FILE *out;        /* where the lines go; errors of the stream are left to its ferror() */
+    const char *explain; /* folder for pictures of what spoke for each image's class; NULL: none */
+    const char *layer;   /* as ft_gradcam_new */
+    FILE *out;           /* where the lines go; errors of the stream are left to its ferror() */
     void (*complain)(
         ft_err e); /* told, after its line, of every sample that failed; ft_err_message() says why */
 } ft_predict_options;

@@ -3,6 +3,7 @@
 #include "eval/predictions.h"
 #include "eval/report.h"
 #include "train/config.h"
+#include "train/pictures.h"
 
 #include <errno.h>
 #include <math.h>
@@ -37,6 +38,12 @@ ft_err ft_folder_make(const char *path) {
     return FT_OK;
 }
 
+void ft_date_now(char date[FT_DATE_BYTES]) {
+    time_t now = time(NULL);
+    struct tm local;
+    strftime(date, FT_DATE_BYTES, "%Y-%m-%d %H:%M", localtime_r(&now, &local));
+}
+
 enum { NAME_BYTES = 512 };
 
 /* The names of the samples evaluated as one allocation: n pointers, then the texts. NULL when memory is out.
@@ -66,18 +73,43 @@ static ft_report_bad *bad_images(const ft_evaluator *e, int32_t *n) {
     return bad;
 }
 
+/* Of the examples that the page wants to show. */
+static ft_err take_pictures(const ft_results *r, ft_report_picture **pictures, int32_t *n) {
+    const ft_evaluation *ev = r->evaluation;
+    ft_model *m = r->of->model;
+    int64_t row[FT_REPORT_ROWS];
+    int32_t sample[FT_REPORT_ROWS], predicted[FT_REPORT_ROWS];
+    *n = ft_report_rows(&ev->metrics, ev->prob, ev->label, row);
+    for (int32_t i = 0; i < *n; i++) {
+        sample[i] = ev->sample[row[i]];
+        predicted[i] = ft_argmax(ev->prob + row[i] * ev->k, ev->k);
+    }
+    ft_gradcam *cam;
+    ft_err e = ft_gradcam_new(m, NULL, r->direct, &cam);
+    if (e == FT_E_USAGE) e = FT_OK; /* a network without pixels before its classes: no heat */
+    if (e == FT_OK) e = ft_pictures_make(r->of->ds, &m->image, cam, *n, row, sample, predicted, pictures);
+    ft_gradcam_free(cam);
+    return e;
+}
+
 static ft_err write_report(const char *folder, const ft_results *r, const char *const *paths) {
     const ft_model *m = r->of->model;
-    char path[FT_CONFIG_PATH_BYTES], fingerprint[32], date[64];
+    char path[FT_CONFIG_PATH_BYTES], fingerprint[32], date[FT_DATE_BYTES];
     FT_TRY(ft_folder_file(path, sizeof path, folder, "report.html"));
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)r->of->ds->fingerprint);
-    time_t now = time(NULL);
-    struct tm local;
-    strftime(date, sizeof date, "%Y-%m-%d %H:%M", localtime_r(&now, &local));
+    ft_date_now(date);
     ft_history_row *rows = NULL;
     int64_t n_rows = 0;
-    if (r->history_path) FT_TRY(ft_history_read(r->history_path, &rows, &n_rows));
-    int32_t n_bad;
+    int32_t n_bad, n_pictures;
+    ft_report_picture *pictures;
+    FT_TRY(take_pictures(r, &pictures, &n_pictures));
+    if (r->history_path) {
+        ft_err e = ft_history_read(r->history_path, &rows, &n_rows);
+        if (e != FT_OK) {
+            ft_pictures_free(n_pictures, pictures);
+            return e;
+        }
+    }
     ft_report_bad *bad = bad_images(r->of, &n_bad);
     ft_report report = {.title = r->title,
                         .split = r->split,
@@ -88,6 +120,9 @@ static ft_err write_report(const char *folder, const ft_results *r, const char *
                         .prob = r->evaluation->prob,
                         .label = r->evaluation->label,
                         .paths = paths,
+                        .thresholds = &r->evaluation->thresholds,
+                        .pictures = pictures,
+                        .n_pictures = n_pictures,
                         .history = rows,
                         .n_history = n_rows,
                         .heads = r->evaluation->head_results,
@@ -101,6 +136,7 @@ static ft_err write_report(const char *folder, const ft_results *r, const char *
                         .config = m->config};
     ft_err e = n_bad && !bad ? ft_err_set(FT_E_MEMORY, "no memory for the names of %d bad images", n_bad)
                              : ft_report_write(path, &report);
+    ft_pictures_free(n_pictures, pictures);
     free(bad);
     free(rows);
     return e;
@@ -111,8 +147,15 @@ ft_err ft_results_write(const char *folder, const ft_results *r) {
     const char *const *names = (const char *const *)r->of->model->class_names;
     char path[FT_CONFIG_PATH_BYTES];
     FT_TRY(ft_folder_file(path, sizeof path, folder, "metrics.json"));
-    FT_TRY(ft_metrics_json_write(path, &ev->metrics, names, r->split, ev->loss, r->of->n - ev->n, ev->n_heads,
-                                 ev->head_results));
+    ft_metrics_file file = {.split = r->split,
+                            .n_bad = r->of->n - ev->n,
+                            .loss = ev->loss,
+                            .metrics = &ev->metrics,
+                            .class_names = names,
+                            .thresholds = &ev->thresholds,
+                            .heads = ev->head_results,
+                            .n_heads = ev->n_heads};
+    FT_TRY(ft_metrics_json_write(path, &file));
     if (r->of->quarantine && ft_quarantine_count(r->of->quarantine)) {
         FT_TRY(ft_folder_file(path, sizeof path, folder, "quarantine.csv"));
         FT_TRY(ft_quarantine_write(r->of->quarantine, path));

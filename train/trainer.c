@@ -1,10 +1,10 @@
 #include "train/trainer.h"
 #include "eval/history.h"
-#include "eval/terminal.h"
 #include "eval/tfevents.h"
 #include "tensor/atomic_file.h"
 #include "tensor/par.h"
 #include "tensor/rng.h"
+#include "train/assess.h"
 #include "train/profile.h"
 #include "train/progress_bar.h"
 #include "train/results.h"
@@ -482,34 +482,27 @@ static ft_err open_folder(trainer *t) {
 /* Evaluates the best weights on the test part, or on the validation part. */
 static ft_err final_results(trainer *t) {
     ft_run *r = t->r;
-    const ft_config *c = r->config;
     ft_part part = r->split.n[FT_PART_TEST] > 0 ? FT_PART_TEST : FT_PART_VAL;
     if (r->split.n[part] == 0) return FT_OK;
     ft_model *best = NULL;
-    ft_evaluator e = {0};
-    ft_evaluation ev = {0};
-    ft_evaluator_options o = {.batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch,
-                              .workers = c->data.workers,
-                              .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
-                              .quarantine = r->quarantine};
-    ft_err err = ft_checkpoint_read_model(t->best, &best);
-    if (err == FT_OK) err = ft_evaluator_init(&e, best, r->ds, r->split.index[part], r->split.n[part], &o);
-    if (err == FT_OK) err = ft_evaluator_run(&e, NULL, NULL, &ev);
+    ft_evaluator e;
+    ft_evaluation ev;
+    ft_assess_options o = ft_assess_as(r->config, &r->split, ft_part_name(part), r->quarantine);
+    FT_TRY(ft_checkpoint_read_model(t->best, &best));
+    ft_err err = ft_assess(&e, best, r->ds, r->split.index[part], r->split.n[part], &o, NULL, NULL, &ev);
     if (err == FT_OK) {
         ft_results results = {.evaluation = &ev,
                               .of = &e,
                               .title = t->o->folder,
-                              .split = ft_part_name(part),
-                              .history_path = t->history};
+                              .split = o.part,
+                              .history_path = t->history,
+                              .direct = o.evaluator.direct};
         err = ft_results_write(t->o->folder, &results);
+        if (err == FT_OK && t->o->results) err = ft_assess_print(t->o->results, &e, &ev, o.part);
+        if (err == FT_OK) err = tell_bad_images(t);
+        ft_evaluation_free(&ev);
+        ft_evaluator_free(&e);
     }
-    if (err == FT_OK && t->o->results)
-        err = ft_metrics_print(t->o->results, &ev.metrics, (const char *const *)best->class_names,
-                               ft_part_name(part), NAN);
-    if (err == FT_OK && t->o->results) ft_heads_print(t->o->results, ev.n_heads, ev.head_results);
-    if (err == FT_OK) err = tell_bad_images(t);
-    ft_evaluation_free(&ev);
-    ft_evaluator_free(&e);
     ft_model_free(best);
     return err;
 }

@@ -1,20 +1,24 @@
 #include "train/verify.h"
 
 #include "data/loader.h"
+#include "eval/verification_report.h"
 #include "tensor/atomic_file.h"
 #include "tensor/escape.h"
 #include "tensor/plan.h"
+#include "train/pictures.h"
 #include "train/predict_dump.h"
 #include "train/results.h"
+#include "train/views.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const distance_names[] = {"cosine", "euclidean"};
+
 ft_err ft_distance_parse(const char *name, ft_distance *distance) {
-    static const char *const names[] = {"cosine", "euclidean"};
     for (int i = 0; i < 2; i++)
-        if (strcmp(name, names[i]) == 0) {
+        if (strcmp(name, distance_names[i]) == 0) {
             *distance = (ft_distance)i;
             return FT_OK;
         }
@@ -33,17 +37,10 @@ typedef struct embedding {
     int64_t size;
 } embedding;
 
-static void mirror_images(const ft_batch *b, const ft_preprocess *image, float *x) {
-    int32_t w = image->w, c = image->c;
-    for (int64_t row = 0; row < (int64_t)b->n * image->h; row++)
-        for (int32_t i = 0; i < w; i++)
-            memcpy(x + (row * w + i) * c, b->x + (row * w + w - 1 - i) * c, (size_t)c * sizeof *x);
-}
-
 /* Adds what the node gave for the mirrored pictures to what it gave for those that were kept last. */
 static void add_mirrored(embedding *e, const ft_batch *b) {
     ft_view x = ft_plan_value(e->plan, e->m->input, b->n);
-    mirror_images(b, &e->m->image, x.p);
+    ft_views_take(FT_VIEWS_FLIP, 1, b, &e->m->image, x.p);
     ft_plan_forward(e->plan, b->n, 0);
     ft_view y = ft_plan_value(e->plan, e->dump.nodes[0].val, b->n);
     int64_t pixels = (int64_t)y.h * y.w;
@@ -141,6 +138,20 @@ static void json_rate(FILE *f, const char *name, double value, const char *end) 
     fputs(end, f);
 }
 
+static void json_interval(FILE *f, const char *name, double value, ft_interval interval) {
+    if (isnan(interval.low)) {
+        json_rate(f, name, value, ",\n");
+        return;
+    }
+    fprintf(f, "  \"%s\": {\"value\": ", name);
+    ft_json_number(f, value);
+    fputs(", \"low\": ", f);
+    ft_json_number(f, interval.low);
+    fputs(", \"high\": ", f);
+    ft_json_number(f, interval.high);
+    fputs("},\n", f);
+}
+
 static void json_folds(FILE *f, const ft_verification *v) {
     fputs("  \"folds\": [", f);
     for (int32_t k = 0; k < v->n_folds; k++) {
@@ -173,12 +184,12 @@ static ft_err write_json(const char *path, const ft_verification *v) {
     json_rate(f, "accuracy", v->accuracy, ",\n");
     json_rate(f, "accuracy_standard_error", v->accuracy_error, ",\n");
     json_folds(f, v);
-    json_rate(f, "roc_auc", v->roc_auc, ",\n");
-    json_rate(f, "eer", v->eer, ",\n");
+    json_interval(f, "roc_auc", v->roc_auc, v->roc_auc_interval);
+    json_interval(f, "eer", v->eer, v->eer_interval);
     json_rate(f, "eer_threshold", v->eer_threshold, ",\n");
     for (int k = 0; k < FT_N_FARS; k++) {
         tar_name(k, name);
-        json_rate(f, name, v->tar[k], ",\n");
+        json_interval(f, name, v->tar[k], v->tar_interval[k]);
     }
     const char *comma = "";
     fputs("  \"undefined\": {", f);
@@ -214,25 +225,77 @@ ft_err ft_verify_write(const char *folder, const ft_pairs *p, const float *score
     return write_scores(path, p, score);
 }
 
-static void print_rate(FILE *f, const char *label, double value, const char *reason) {
+static void print_rate(FILE *f, const char *label, double value, ft_interval interval, const char *reason) {
     if (isnan(value))
         fprintf(f, "  %-28s -       %s\n", label, reason);
-    else
+    else if (isnan(interval.low))
         fprintf(f, "  %-28s %.4f\n", label, value);
+    else
+        fprintf(f, "  %-28s %.4f   %.4f to %.4f\n", label, value, interval.low, interval.high);
 }
 
 void ft_verification_print(FILE *f, const ft_verification *v) {
     fprintf(f, "%lld pairs, %lld of one person\n\n", (long long)v->n, (long long)v->n_same);
     if (v->accuracy_reason)
-        print_rate(f, "Accuracy", v->accuracy, v->accuracy_reason);
+        print_rate(f, "Accuracy", v->accuracy, (ft_interval){NAN, NAN}, v->accuracy_reason);
     else
         fprintf(f, "  %-28s %.4f +- %.4f  mean of %d folds, standard error\n", "Accuracy", v->accuracy,
                 v->accuracy_error, v->n_folds);
-    print_rate(f, "ROC AUC", v->roc_auc, v->reason);
-    print_rate(f, "Equal error rate", v->eer, v->reason);
+    print_rate(f, "ROC AUC", v->roc_auc, v->roc_auc_interval, v->reason);
+    print_rate(f, "Equal error rate", v->eer, v->eer_interval, v->reason);
     for (int k = 0; k < FT_N_FARS; k++) {
         char label[64];
         snprintf(label, sizeof label, "Accepted at FAR %g", ft_fars[k]);
-        print_rate(f, label, v->tar[k], v->tar_reason[k]);
+        print_rate(f, label, v->tar[k], v->tar_interval[k], v->tar_reason[k]);
     }
+}
+
+/* ---- the page ---- */
+
+/* The files of the worst pairs, by number and without repeats. */
+static int32_t worst_files(const ft_pairs *p, const float *score, int64_t *row, int32_t *file) {
+    int64_t pair[2 * FT_WORST_PAIRS];
+    int32_t n_same, n_different, n = 0;
+    ft_verification_worst(p->n, score, p->same, pair, &n_same, &n_different);
+    for (int32_t i = 0; i < 2 * (n_same + n_different); i++) {
+        int32_t which = i % 2 ? p->b[pair[i / 2]] : p->a[pair[i / 2]], k = 0;
+        while (k < n && file[k] != which) k++;
+        if (k < n) continue;
+        row[n] = which;
+        file[n++] = which;
+    }
+    return n;
+}
+
+ft_err ft_verify_report(const char *folder, const char *title, const ft_model *m, const char *pictures,
+                        const ft_verify_options *o, const ft_pairs *p, const float *score,
+                        const ft_verification *v) {
+    int64_t row[4 * FT_WORST_PAIRS];
+    int32_t file[4 * FT_WORST_PAIRS], n = worst_files(p, score, row, file);
+    char path[4096], date[FT_DATE_BYTES];
+    ft_dataset *ds;
+    ft_report_picture *made;
+    FT_TRY(ft_folder_file(path, sizeof path, folder, "report.html"));
+    FT_TRY(ft_dataset_of_files(pictures, &p->files, &ds));
+    ft_err e = ft_pictures_make(ds, &m->image, NULL, n, row, file, NULL, &made);
+    ft_dataset_free(ds);
+    if (e != FT_OK) return e;
+    ft_date_now(date);
+    ft_verification_report r = {.title = title,
+                                .model = m->net->name,
+                                .layer = o->layer ? o->layer : ft_val_name(m->g, m->out.features),
+                                .distance = distance_names[o->distance],
+                                .result = v,
+                                .score = score,
+                                .same = p->same,
+                                .a = p->a,
+                                .b = p->b,
+                                .files = (const char *const *)p->files.text,
+                                .pictures = made,
+                                .n_pictures = n,
+                                .version = FACET_VERSION,
+                                .date = date};
+    e = ft_verification_report_write(path, &r);
+    ft_pictures_free(n, made);
+    return e;
 }

@@ -33,6 +33,11 @@ typedef void ft_verify_told(void *ctx, int64_t done, int64_t n);
 ft_err ft_verify_scores(ft_model *m, const ft_pairs *p, const char *folder, const ft_verify_options *o,
                         ft_verify_told *told, void *ctx, float **score);
 
+/* Writes report.html into the folder, with the pictures of the worst pairs from `pictures`. o, m: of the
+ * scores; title: the model's file. FT_E_IO, FT_E_MEMORY. */
+ft_err ft_verify_report(const char *folder, const char *title, const ft_model *m, const char *pictures,
+                        const ft_verify_options *o, const ft_pairs *p, const float *score,
+                        const ft_verification *v);
 /* Writes verification.json and scores.csv (file1, file2, same, fold, score) into the folder. FT_E_IO,
  * FT_E_MEMORY. */
 ft_err ft_verify_write(const char *folder, const ft_pairs *p, const float *score, const ft_verification *v);
