@@ -137,6 +137,82 @@ START_TEST(inception_mini) {
 }
 END_TEST
 
+/* ---- gradients of values in a frozen network ---- */
+
+/* What the class scores are with the value `at` moved by t along the direction. */
+static double score_at(ft_plan *p, ft_val at, ft_val score, const double *start, const double *direction, double t) {
+    ft_view v = ft_plan_value(p, at, 3);
+    for (int64_t e = 0; e < ft_rows(&v) * v.c; e++) v.p[e] = (ft_real)(start[e] + t * direction[e]);
+    ft_plan_forward(p, 3, 0);
+    return (double)*ft_plan_value(p, score, 3).p;
+}
+
+static const char *const watched_nodes[] = {"mixed0",       "mixed2", "conv2d_9", "activation_4",
+                                            "maxpool_2", "avg_pool", "dropout"};
+
+START_TEST(watched_values) {
+    dag d;
+    dag_make_net(&d, "inception_mini", 28, 0.3f, 6);
+    dag_reset(&d);
+    ft_val logits = ft_graph_find(d.g, "predictions"), at = ft_graph_find(d.g, watched_nodes[_i]);
+    if (at.id == 0) at = ft_graph_find(d.g, "dropout_1");
+    ck_assert_msg(at.id > 0 && logits.id > 0, "there is no node %s", watched_nodes[_i]);
+    ft_val score = ft_class_score(d.g, logits, d.labels, NULL);
+    ft_graph_freeze(d.g, logits);
+    ft_plan_spec spec = {.batch = 3, .training = true, .n_losses = 1, .losses = {score}, .loss_weights = {1},
+                         .n_watched = 1, .watched = &at};
+    ft_plan *p, *fed;
+    ck_assert_msg(ft_compile(d.g, &spec, &p) == FT_OK, "%s", ft_err_message());
+    spec = (ft_plan_spec){.batch = 3, .n_losses = 1, .losses = {score}, .n_fed = 1, .fed = &at};
+    ck_assert_msg(ft_compile(d.g, &spec, &fed) == FT_OK, "%s", ft_err_message());
+    dag_feed(&d, p, 3, 1);
+    dag_feed(&d, fed, 3, 1);
+    ft_plan_forward(p, 3, 0);
+    ft_plan_backward(p, 1, false);
+    ft_view v = ft_plan_value(p, at, 3), g = ft_plan_watched(p, at, 3);
+    int64_t n = ft_rows(&v) * v.c;
+    double *start = calloc(3 * (size_t)n, sizeof *start), *gradient = start + n, *direction = gradient + n, slope = 0;
+    ft_rng r = ft_rng_stream(9, (uint64_t)_i);
+    for (int64_t row = 0; row < ft_rows(&v); row++)
+        for (int32_t k = 0; k < v.c; k++) {
+            start[row * v.c + k] = (double)v.p[row * v.ld + k];
+            gradient[row * v.c + k] = (double)g.p[row * g.ld + k];
+        }
+    double norm = norm_of(gradient, n);
+    ck_assert_msg(norm > 1e-6, "the gradient of %s is 0", watched_nodes[_i]);
+    for (int64_t e = 0; e < n; e++) { /* what a ReLU made 0 stays: a max pool over such has a kink there */
+        if (start[e] == 0) continue;
+        direction[e] = gradient[e] / norm + ft_rng_normal(&r) / sqrt((double)n);
+        slope += direction[e] * gradient[e];
+    }
+    const double eps = 1e-7;
+    double measured = (score_at(fed, at, score, start, direction, eps) -
+                       score_at(fed, at, score, start, direction, -eps)) /
+                      (2 * eps);
+    ck_assert_msg(fabs(measured - slope) <= 1e-5 * fabs(slope), "%s: slope %.12g, measured %.12g", watched_nodes[_i],
+                  slope, measured);
+    free(start);
+    ft_plan_free(p);
+    ft_plan_free(fed);
+    dag_free(&d);
+}
+END_TEST
+
+START_TEST(nothing_before_a_watched_value_may_be_trained) {
+    dag d;
+    dag_make_net(&d, "inception_mini", 28, 0, 6);
+    ft_val at = ft_graph_find(d.g, "mixed2");
+    ft_plan_spec spec = {.batch = 2, .training = true, .n_losses = 1, .losses = {d.losses[0]},
+                         .loss_weights = {1}, .n_watched = 1, .watched = &at};
+    ft_plan *p;
+    ck_assert_int_eq(ft_compile(d.g, &spec, &p), FT_E_GRAPH);
+    spec.training = false;
+    ck_assert_int_eq(ft_compile(d.g, &spec, &p), FT_E_GRAPH);
+    ck_assert_ptr_null(p);
+    dag_free(&d);
+}
+END_TEST
+
 /* No kinks: every op but ReLU, leaky ReLU and max pooling; strides, groups, dilation, two losses. */
 static void make_smooth(dag *d) {
     *d = (dag){.seed = 8, .n_losses = 3, .weights = {1, (ft_real)0.5, (ft_real)0.25}};
@@ -184,6 +260,8 @@ int main(void) {
     tcase_add_loop_test(t, random_networks, 0, ROUNDS);
     tcase_add_test(t, inception_mini);
     tcase_add_test(t, smooth_network);
+    tcase_add_loop_test(t, watched_values, 0, sizeof watched_nodes / sizeof *watched_nodes);
+    tcase_add_test(t, nothing_before_a_watched_value_may_be_trained);
     suite_add_tcase(s, t);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

@@ -131,7 +131,7 @@ START_TEST(golden) {
         free_problem(&p);
     }
     fclose(f);
-    ck_assert_int_ge(n_problems, 40);
+    ck_assert_int_ge(n_problems, 240);
 }
 END_TEST
 

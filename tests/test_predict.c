@@ -345,12 +345,40 @@ START_TEST(wrong_requests_are_refused) {
 }
 END_TEST
 
+/* ---- explanations ---- */
+
+START_TEST(explanations_are_pictures) {
+    tool_run *r = tool("ft-predict model.h5 0.pgm nowhere.pgm 3.pgm --explain why");
+    assert_ends(r, 3);
+    static const char *const paths[] = {"why/1_0.png", NULL, "why/2_3.png"};
+    for (int i = 0; i < 3; i++) {
+        json_t *o = line(r, i), *path = json_object_get(o, "explanation");
+        if (!paths[i]) {
+            ck_assert_ptr_null(path);
+        } else {
+            ft_image im;
+            ck_assert_str_eq(json_string_value(path), paths[i]);
+            ck_assert_int_eq(ft_image_load(paths[i], (ft_image_want){.c = 3}, &im), FT_OK);
+            ck_assert(im.w == SIDE && im.h == SIDE);
+            ft_image_free(&im);
+        }
+        json_decref(o);
+    }
+    assert_ends(tool("ft-predict model.h5 0.pgm --explain other --layer c1"), 0);
+    ck_assert_int_eq(system("cmp -s why/1_0.png other/1_0.png"), 256);
+    assert_fails(tool("ft-predict model.h5 0.pgm --explain x --layer f6"), 2, "'f6'");
+    assert_fails(tool("ft-predict model.h5 0.pgm --layer c1"), 2, "--explain");
+    assert_fails(tool("ft-predict model.h5 --tensor x.h5:/x --explain x"), 2, "--explain needs images");
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("predict");
     TCase *t = tcase_create("predict");
     tcase_add_checked_fixture(t, setup, tool_teardown);
     tcase_set_timeout(t, 120);
     tcase_add_test(t, probabilities_follow_from_the_features);
+    tcase_add_test(t, explanations_are_pictures);
     tcase_add_test(t, dumped_probabilities_are_those_printed);
     tcase_add_test(t, kernels_are_those_of_the_training);
     tcase_add_test(t, every_way_in_gives_the_same);

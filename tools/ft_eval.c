@@ -65,8 +65,11 @@ static ft_err open_model(subject *s, const char *path) {
                             : FT_OK;
 }
 
+/* The model's configuration was right for its training: what these data lack is not its fault. */
 static ft_err open_data(subject *s, const eval_options *o) {
-    FT_TRY(ft_images_open(&s->config, o->data, &s->ds));
+    ft_err e = ft_images_open(&s->config, o->data, &s->ds);
+    if (e == FT_E_CONFIG) return ft_err_prefix(FT_E_DATA, "--data");
+    if (e != FT_OK) return e;
     return ft_images_quarantine(&s->config, s->ds, &s->quarantine);
 }
 

@@ -107,7 +107,7 @@ def write(name, y, p):
     p = p.astype(np.float32)
     print("problem", name, n, k)
     for label, row in zip(y, p):
-        print(label, *(f"{x:.9g}" for x in row))
+        print(label, *row)  # the shortest digits that read back as the same float32
     p = p.astype(np.float64)
     predicted = p.argmax(axis=1)
     numbers = headline(y, p, predicted)
@@ -150,6 +150,25 @@ def coarse(p, levels):
     return q / levels
 
 
+def random_problem(rng, number):
+    """2 to 50 classes, few of them more often; ties, missing and lone classes, imbalance, equal scores as they come."""
+    k = int(round(np.exp(rng.uniform(np.log(2), np.log(50)))))
+    n = int(rng.integers(10, max(12, min(60, 900 // k)) + 1))
+    kind = ("plain", "missing", "lone", "imbalanced", "equal")[number % 5]
+    weights = None
+    if kind == "imbalanced":
+        weights = np.full(k, 0.05 / max(1, k - 1))
+        weights[int(rng.integers(k))] += 1 - weights.sum()
+    y, p = draw(rng, n, k, skill=rng.uniform(0, 4), weights=weights)
+    if kind == "missing":
+        y[y == int(rng.integers(k))] = int(rng.integers(k))
+    if kind == "lone":
+        y[y == 0] = k - 1
+        y[int(rng.integers(n))] = 0
+    p = np.full((n, k), 1 / k) if kind == "equal" and number % 10 == 9 else coarse(p, (1000, 100, 10, 4)[number % 4])
+    write(f"{number}_{kind}_{k}", y, p)
+
+
 def main():
     rng = np.random.default_rng(20250801)
     for k in (2, 3, 4, 5, 6, 7, 10, 13, 16, 20):
@@ -186,6 +205,8 @@ def main():
     write("tiny_probabilities", y, p)
     y, p = draw(rng, 50, 4)
     write("not_normalised", y, 0.5 * p)
+    for number in range(200):
+        random_problem(rng, number)
     print("end")
 
 
