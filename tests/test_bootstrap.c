@@ -1,5 +1,5 @@
-/* Intervals, comparisons and thresholds: against rows repeated as often as they were drawn, exact probabilities, every
- * threshold tried, and what theory says of the spread.
+/* Intervals, comparisons and thresholds: against rows repeated as often as they were drawn, exact
+ * probabilities, every threshold tried, and what theory says of the spread.
  */
 #include "eval/bootstrap.h"
 #include "eval/comparison.h"
@@ -19,15 +19,17 @@ static float prob[MOST * MOST_CLASSES], other[MOST * MOST_CLASSES];
 static int32_t label[MOST];
 
 static void near(double a, double b, double tolerance, const char *what) {
-    ck_assert_msg((isnan(a) && isnan(b)) || fabs(a - b) <= tolerance * fmax(1, fabs(b)), "%s: %.17g, not %.17g", what, a,
-                  b);
+    ck_assert_msg((isnan(a) && isnan(b)) || fabs(a - b) <= tolerance * fmax(1, fabs(b)),
+                  "%s: %.17g, not %.17g", what, a, b);
 }
 
 /* Rows of k classes that are right with that probability; scores in steps, so that many are equal. */
 static void make_rows(ft_rng *g, int32_t n, int32_t k, double right, float *p) {
     for (int32_t i = 0; i < n; i++) {
         double sum = 0, row[MOST_CLASSES];
-        int32_t said = ft_rng_uniform(g) < right ? label[i] : (label[i] + 1 + (int32_t)ft_rng_below(g, (uint32_t)k - 1)) % k;
+        int32_t said = ft_rng_uniform(g) < right
+                           ? label[i]
+                           : (label[i] + 1 + (int32_t)ft_rng_below(g, (uint32_t)k - 1)) % k;
         for (int32_t c = 0; c < k; c++) sum += row[c] = 1 + ft_rng_below(g, 20) + (c == said ? 25 : 0);
         for (int32_t c = 0; c < k; c++) p[i * k + c] = (float)(row[c] / sum);
     }
@@ -76,8 +78,8 @@ START_TEST(a_weight_is_a_row_as_often) {
             near(ft_metric_value(&got, i), ft_metric_value(&want, i), 1e-12, ft_metric_name(i));
         for (int32_t c = 0; c < k; c++)
             for (int i = 0; i < FT_N_CLASS_METRICS; i++)
-                near(ft_class_metric_value(&got.per_class[c], i), ft_class_metric_value(&want.per_class[c], i), 1e-12,
-                     ft_class_metric_name(i));
+                near(ft_class_metric_value(&got.per_class[c], i),
+                     ft_class_metric_value(&want.per_class[c], i), 1e-12, ft_class_metric_name(i));
         ft_ranking_free(&r);
         ft_scored_free(&s);
         ft_metrics_free(&got);
@@ -110,17 +112,19 @@ START_TEST(intervals_are_as_wide_as_theory_says) {
     ck_assert_int_eq(ft_metrics_compute(&m, N, K, prob, label), FT_OK);
     ck_assert_int_eq(ft_metrics_intervals(&m, prob, label, 4000, 7), FT_OK);
     double variance = 0;
-    for (int32_t c = 0; c < K; c++) variance += m.per_class[c].support * m.per_class[c].recall * (1 - m.per_class[c].recall);
+    for (int32_t c = 0; c < K; c++)
+        variance += m.per_class[c].support * m.per_class[c].recall * (1 - m.per_class[c].recall);
     double error = sqrt(variance) / N;
     near(m.interval[FT_METRIC_accuracy].low, m.accuracy - 1.96 * error, 0.1 * error, "low");
     near(m.interval[FT_METRIC_accuracy].high, m.accuracy + 1.96 * error, 0.1 * error, "high");
     ck_assert_int_eq(m.replicates, 4000);
     for (int i = 0; i < FT_N_METRICS; i++) {
-        if (!ft_metric_applies(&m, i) || i == FT_METRIC_calibration_error) continue; /* which is biased upwards */
+        if (!ft_metric_applies(&m, i) || i == FT_METRIC_calibration_error)
+            continue; /* which is biased upwards */
         ft_interval interval = ft_metric_interval(&m, i);
         double x = ft_metric_value(&m, i);
-        ck_assert_msg(interval.low < x && x < interval.high, "%s: %g not in %g to %g", ft_metric_name(i), x, interval.low,
-                      interval.high);
+        ck_assert_msg(interval.low < x && x < interval.high, "%s: %g not in %g to %g", ft_metric_name(i), x,
+                      interval.low, interval.high);
     }
     ft_metrics_free(&m);
 }
@@ -175,8 +179,8 @@ START_TEST(heads_have_intervals) {
     ft_multilabel m;
     ft_interval interval[FT_HEAD_NUMBERS];
     ft_regression_compute(&r, N, said, truth);
-    ck_assert_int_eq(ft_head_intervals(&(ft_head_result){.numbers = &r, .prediction = said, .truth = truth}, 1000, 1,
-                                       interval),
+    ck_assert_int_eq(ft_head_intervals(&(ft_head_result){.numbers = &r, .prediction = said, .truth = truth},
+                                       1000, 1, interval),
                      FT_OK);
     /* |x| of a standard normal: mean sqrt(2/pi), deviation sqrt(1 - 2/pi) */
     double error = sqrt((1 - 2 / M_PI) / N);
@@ -187,9 +191,10 @@ START_TEST(heads_have_intervals) {
         said[i] = (float)(0.3 * (double)truth[i] + 0.7 * ft_rng_uniform(&g));
     }
     ck_assert_int_eq(ft_multilabel_compute(&m, N, 2, said, truth), FT_OK);
-    ck_assert_int_eq(ft_head_intervals(&(ft_head_result){.multilabel = &m, .prediction = said, .truth = truth}, 1000, 1,
-                                       interval),
-                     FT_OK);
+    ck_assert_int_eq(
+        ft_head_intervals(&(ft_head_result){.multilabel = &m, .prediction = said, .truth = truth}, 1000, 1,
+                          interval),
+        FT_OK);
     error = sqrt(m.accuracy * (1 - m.accuracy) / N);
     near(interval[0].low, m.accuracy - 1.96 * error, 0.3 * error, "low");
     near(interval[0].high, m.accuracy + 1.96 * error, 0.3 * error, "high");
@@ -211,7 +216,8 @@ START_TEST(pairs_have_intervals) {
     ck_assert(v.eer_interval.low < v.eer && v.eer < v.eer_interval.high);
     /* Hanley, McNeil 1982, equation 2 */
     double a = v.roc_auc, q1 = a / (2 - a), q2 = 2 * a * a / (1 + a), half = N / 2.0;
-    double error = sqrt((a * (1 - a) + (half - 1) * (q1 - a * a) + (half - 1) * (q2 - a * a)) / (half * half));
+    double error =
+        sqrt((a * (1 - a) + (half - 1) * (q1 - a * a) + (half - 1) * (q2 - a * a)) / (half * half));
     near(v.roc_auc_interval.high - v.roc_auc_interval.low, 2 * 1.96 * error, 0.2 * error, "width");
 }
 END_TEST
@@ -241,7 +247,8 @@ START_TEST(a_model_is_no_better_than_itself) {
     ck_assert_int_eq(ft_comparison_compute(&c, N, K, prob, prob, label, 100, 1), FT_OK);
     ck_assert(c.mcnemar_p == 1 && c.only_a == 0 && c.only_b == 0 && c.both_right + c.both_wrong == N);
     for (int i = 0; i < FT_N_METRICS; i++)
-        if (ft_metric_applies(&c.a, i)) ck_assert(c.difference[i] == 0 && c.interval[i].low == 0 && c.interval[i].high == 0);
+        if (ft_metric_applies(&c.a, i))
+            ck_assert(c.difference[i] == 0 && c.interval[i].low == 0 && c.interval[i].high == 0);
     ft_comparison_free(&c);
 }
 END_TEST
@@ -266,7 +273,8 @@ START_TEST(a_better_model_is_found_and_pairing_helps) {
     ft_interval difference = c.interval[FT_METRIC_accuracy];
     near(c.difference[FT_METRIC_accuracy], (double)mended / N, 1e-12, "difference");
     ck_assert(difference.low > 0);
-    double error = sqrt((double)mended) / N; /* of a count of mended rows; each model alone has sqrt(0.2 / N) */
+    double error =
+        sqrt((double)mended) / N; /* of a count of mended rows; each model alone has sqrt(0.2 / N) */
     near(difference.high - difference.low, 2 * 1.96 * error, 0.3 * error, "width");
     ft_comparison_free(&c);
 }

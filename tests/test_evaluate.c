@@ -1,5 +1,5 @@
-/* Evaluation by the tools beyond one model's numbers: several views of an image, thresholds of two classes, two models, and
- * what is said when the data do not fit.
+/* Evaluation by the tools beyond one model's numbers: several views of an image, thresholds of two classes,
+ * two models, and what is said when the data do not fit.
  */
 #include "tests/json_testing.h"
 #include "tests/train_testing.h"
@@ -38,7 +38,8 @@ START_TEST(views_are_windows) {
                 from[i][y][c][0] = (float)(100 * i + y);
                 from[i][y][c][1] = (float)c;
             }
-    static const int corner[5][2] = {{0, 0}, {0, 0}, {0, 1}, {1, 0}, {1, 1}}; /* of 8 - 7 = 1, the centre is at 0 */
+    static const int corner[5][2] = {
+        {0, 0}, {0, 0}, {0, 1}, {1, 0}, {1, 1}}; /* of 8 - 7 = 1, the centre is at 0 */
     ck_assert_int_eq(ft_views_count(FT_VIEWS_CROPS), 10);
     for (int view = 0; view < 10; view++) {
         ft_views_take(FT_VIEWS_CROPS, view, &b, &net, &x[0][0][0][0]);
@@ -104,8 +105,8 @@ START_TEST(a_flipped_evaluation_is_the_mean_of_two) {
     ck_assert_int_eq(read_probabilities("both/predictions.csv", both), n);
     for (int i = 0; i < n; i++)
         for (int c = 0; c < CLASSES; c++)
-            ck_assert_msg(fabs(both[i][c] - (plain[i][c] + mirrored[i][c]) / 2) <= 1e-6, "row %d: %g, not the mean of %g, %g",
-                          i, both[i][c], plain[i][c], mirrored[i][c]);
+            ck_assert_msg(fabs(both[i][c] - (plain[i][c] + mirrored[i][c]) / 2) <= 1e-6,
+                          "row %d: %g, not the mean of %g, %g", i, both[i][c], plain[i][c], mirrored[i][c]);
     assert_ends(tool("ft-eval run/best.h5 --data faces --split all --views crops --report crops"), 0);
     ck_assert_int_eq(system("cmp -s crops/predictions.csv both/predictions.csv"), 256);
     assert_fails(tool("ft-eval run/best.h5 --data faces --views both"), 2, "one, flip, crops");
@@ -116,7 +117,8 @@ START_TEST(training_takes_the_same_views_as_ft_eval) {
     assert_ends(tool("ft-train run.yaml --quiet --set train.eval_views=crops"), 0);
     assert_ends(tool("ft-eval run/best.h5 --data faces --report again"), 0);
     ck_assert_int_eq(
-        system("cmp run/metrics.json again/metrics.json && cmp run/predictions.csv again/predictions.csv"), 0);
+        system("cmp run/metrics.json again/metrics.json && cmp run/predictions.csv again/predictions.csv"),
+        0);
     assert_ends(tool("ft-eval run/last.h5 --data faces --split val --report val"), 0);
     json_t *root = load_json("val/metrics.json");
     double loss = json_value_of(root, "loss"), trained = last_in_history("run/history.csv", "val_loss");
@@ -151,13 +153,15 @@ END_TEST
 
 START_TEST(two_models_are_compared) {
     assert_ends(tool("ft-train run.yaml --quiet"), 0);
-    assert_ends(tool("ft-train run.yaml --quiet --set train.epochs=1 --set train.optimizer.lr=1e-6 --out poor"), 0);
+    assert_ends(
+        tool("ft-train run.yaml --quiet --set train.epochs=1 --set train.optimizer.lr=1e-6 --out poor"), 0);
     tool_run *r = tool("ft-eval poor/best.h5 run/best.h5 --data faces --split all --report compared");
     assert_ends(r, 0);
     assert_has(r->out, "McNemar");
     assert_ends(tool("ft-eval poor/best.h5 --data faces --split all --report a"), 0);
     assert_ends(tool("ft-eval run/best.h5 --data faces --split all --report b"), 0);
-    json_t *c = load_json("compared/comparison.json"), *a = load_json("a/metrics.json"), *b = load_json("b/metrics.json");
+    json_t *c = load_json("compared/comparison.json"), *a = load_json("a/metrics.json"),
+           *b = load_json("b/metrics.json");
     static const char *const names[] = {"accuracy", "f1_macro", "log_loss", "roc_auc_ovo_macro"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_t *m = json_object_get(json_object_get(c, "metrics"), names[i]);
@@ -171,7 +175,8 @@ START_TEST(two_models_are_compared) {
     json_decref(a);
     json_decref(b);
     json_decref(c);
-    assert_fails(tool("ft-eval run/best.h5 poor/best.h5 --data faces --pairs pairs.csv"), 2, "--pairs takes one model");
+    assert_fails(tool("ft-eval run/best.h5 poor/best.h5 --data faces --pairs pairs.csv"), 2,
+                 "--pairs takes one model");
     assert_fails(tool("ft-eval run/best.h5 nowhere.h5 --data faces"), 3, "nowhere.h5");
     ck_assert_int_eq(system("rm -r faces/person2 && sed -i 's/output: run/output: two/' run.yaml"), 0);
     assert_ends(tool("ft-train run.yaml --quiet"), 0);
@@ -202,7 +207,8 @@ START_TEST(data_that_do_not_fit) {
     assert_ends(tool("ft-train run.yaml --quiet --set data.split.train=0.8 --set data.split.val=0.2 --set "
                      "data.split.test=0"),
                 0);
-    assert_fails(tool("ft-eval run/best.h5 --data faces --split test"), 3, "the 'test' part of this split is empty");
+    assert_fails(tool("ft-eval run/best.h5 --data faces --split test"), 3,
+                 "the 'test' part of this split is empty");
     write_text("list.csv", "picture,name\nfaces/person0/01.pgm,person0\n");
     assert_fails(tool("ft-eval run/best.h5 --data list.csv"), 3, "data.list.label");
     write_text("pairs.csv", "left,right\nperson0/01.pgm,person0/02.pgm\n");

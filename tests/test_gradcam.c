@@ -1,5 +1,6 @@
-/* Grad-CAM against what it must be where it can be written down: before a global average pool and a dense layer the
- * weights of the maps are those of the class over the number of pixels (class activation maps, Zhou et al. 2016).
+/* Grad-CAM against what it must be where it can be written down: before a global average pool and a dense
+ * layer the weights of the maps are those of the class over the number of pixels (class activation maps, Zhou
+ * et al. 2016).
  */
 #include "tensor/plan.h"
 #include "tensor/rng.h"
@@ -18,8 +19,8 @@ static ft_model *make_model(const char *arch) {
     const ft_preprocess image = {.h = SIDE, .w = SIDE, .c = 1, .normalize = FT_NORMALIZE_UNIT};
     static const char *const names[] = {"a", "b", "c", "d"};
     ft_model *m;
-    ck_assert_msg(ft_model_new(arch, &(ft_net_options){.classes = CLASSES, .dropout = 0.5f}, &image, names, &m) ==
-                      FT_OK,
+    ck_assert_msg(ft_model_new(arch, &(ft_net_options){.classes = CLASSES, .dropout = 0.5f}, &image, names,
+                               &m) == FT_OK,
                   "%s", ft_err_message());
     ft_graph_init(m->g, 3);
     ft_rng g = ft_rng_stream(5, 0);
@@ -32,7 +33,8 @@ START_TEST(before_an_average_pool_it_is_the_class_activation_map) {
     ft_val last = ft_graph_find(m->g, "mixed4");
     const float *w = ft_graph_find_param(m->g, "predictions/kernel")->p;
     ft_plan *p;
-    ck_assert_int_eq(ft_compile(m->g, &(ft_plan_spec){.batch = 1, .n_outputs = 1, .outputs = &last}, &p), FT_OK);
+    ck_assert_int_eq(ft_compile(m->g, &(ft_plan_spec){.batch = 1, .n_outputs = 1, .outputs = &last}, &p),
+                     FT_OK);
     memcpy(ft_plan_value(p, m->input, 1).p, x, sizeof x);
     ft_plan_forward(p, 1, 0);
     ft_view a = ft_plan_value(p, last, 1);
@@ -44,7 +46,8 @@ START_TEST(before_an_average_pool_it_is_the_class_activation_map) {
         ck_assert(heat.h == a.h && heat.w == a.w && a.h * a.w <= 49);
         for (int64_t i = 0; i < ft_rows(&a); i++) {
             want[i] = 0;
-            for (int32_t k = 0; k < a.c; k++) want[i] += (double)w[k * CLASSES + c] * (double)a.p[i * a.ld + k];
+            for (int32_t k = 0; k < a.c; k++)
+                want[i] += (double)w[k * CLASSES + c] * (double)a.p[i * a.ld + k];
             most = fmax(most, want[i]);
         }
         for (int64_t i = 0; i < ft_rows(&a); i++) {
@@ -60,12 +63,16 @@ START_TEST(before_an_average_pool_it_is_the_class_activation_map) {
 END_TEST
 
 START_TEST(of_any_node_of_any_network) {
-    static const char *const cases[][2] = {{"lenet", NULL},      {"lenet", "c1"}, {"inception_mini", "mixed0"},
-                                           {"inception_mini", "activation_4"}, {"inception_mini", "conv2d_1"}};
+    static const char *const cases[][2] = {{"lenet", NULL},
+                                           {"lenet", "c1"},
+                                           {"inception_mini", "mixed0"},
+                                           {"inception_mini", "activation_4"},
+                                           {"inception_mini", "conv2d_1"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ft_model *m = make_model(cases[i][0]);
         ft_gradcam *cam;
-        ck_assert_msg(ft_gradcam_new(m, cases[i][1], false, &cam) == FT_OK, "%s: %s", cases[i][1], ft_err_message());
+        ck_assert_msg(ft_gradcam_new(m, cases[i][1], false, &cam) == FT_OK, "%s: %s", cases[i][1],
+                      ft_err_message());
         ft_view heat = ft_gradcam_run(cam, x, 1);
         float most = 0, least = 1;
         for (int64_t k = 0; k < ft_rows(&heat); k++) {

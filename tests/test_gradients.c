@@ -140,14 +140,15 @@ END_TEST
 /* ---- gradients of values in a frozen network ---- */
 
 /* What the class scores are with the value `at` moved by t along the direction. */
-static double score_at(ft_plan *p, ft_val at, ft_val score, const double *start, const double *direction, double t) {
+static double score_at(ft_plan *p, ft_val at, ft_val score, const double *start, const double *direction,
+                       double t) {
     ft_view v = ft_plan_value(p, at, 3);
     for (int64_t e = 0; e < ft_rows(&v) * v.c; e++) v.p[e] = (ft_real)(start[e] + t * direction[e]);
     ft_plan_forward(p, 3, 0);
     return (double)*ft_plan_value(p, score, 3).p;
 }
 
-static const char *const watched_nodes[] = {"mixed0",       "mixed2", "conv2d_9", "activation_4",
+static const char *const watched_nodes[] = {"mixed0",    "mixed2",   "conv2d_9", "activation_4",
                                             "maxpool_2", "avg_pool", "dropout"};
 
 START_TEST(watched_values) {
@@ -159,8 +160,13 @@ START_TEST(watched_values) {
     ck_assert_msg(at.id > 0 && logits.id > 0, "there is no node %s", watched_nodes[_i]);
     ft_val score = ft_class_score(d.g, logits, d.labels, NULL);
     ft_graph_freeze(d.g, logits);
-    ft_plan_spec spec = {.batch = 3, .training = true, .n_losses = 1, .losses = {score}, .loss_weights = {1},
-                         .n_watched = 1, .watched = &at};
+    ft_plan_spec spec = {.batch = 3,
+                         .training = true,
+                         .n_losses = 1,
+                         .losses = {score},
+                         .loss_weights = {1},
+                         .n_watched = 1,
+                         .watched = &at};
     ft_plan *p, *fed;
     ck_assert_msg(ft_compile(d.g, &spec, &p) == FT_OK, "%s", ft_err_message());
     spec = (ft_plan_spec){.batch = 3, .n_losses = 1, .losses = {score}, .n_fed = 1, .fed = &at};
@@ -171,7 +177,8 @@ START_TEST(watched_values) {
     ft_plan_backward(p, 1, false);
     ft_view v = ft_plan_value(p, at, 3), g = ft_plan_watched(p, at, 3);
     int64_t n = ft_rows(&v) * v.c;
-    double *start = calloc(3 * (size_t)n, sizeof *start), *gradient = start + n, *direction = gradient + n, slope = 0;
+    double *start = calloc(3 * (size_t)n, sizeof *start), *gradient = start + n, *direction = gradient + n,
+           slope = 0;
     ft_rng r = ft_rng_stream(9, (uint64_t)_i);
     for (int64_t row = 0; row < ft_rows(&v); row++)
         for (int32_t k = 0; k < v.c; k++) {
@@ -186,11 +193,11 @@ START_TEST(watched_values) {
         slope += direction[e] * gradient[e];
     }
     const double eps = 1e-7;
-    double measured = (score_at(fed, at, score, start, direction, eps) -
-                       score_at(fed, at, score, start, direction, -eps)) /
-                      (2 * eps);
-    ck_assert_msg(fabs(measured - slope) <= 1e-5 * fabs(slope), "%s: slope %.12g, measured %.12g", watched_nodes[_i],
-                  slope, measured);
+    double measured =
+        (score_at(fed, at, score, start, direction, eps) - score_at(fed, at, score, start, direction, -eps)) /
+        (2 * eps);
+    ck_assert_msg(fabs(measured - slope) <= 1e-5 * fabs(slope), "%s: slope %.12g, measured %.12g",
+                  watched_nodes[_i], slope, measured);
     free(start);
     ft_plan_free(p);
     ft_plan_free(fed);
@@ -202,8 +209,13 @@ START_TEST(nothing_before_a_watched_value_may_be_trained) {
     dag d;
     dag_make_net(&d, "inception_mini", 28, 0, 6);
     ft_val at = ft_graph_find(d.g, "mixed2");
-    ft_plan_spec spec = {.batch = 2, .training = true, .n_losses = 1, .losses = {d.losses[0]},
-                         .loss_weights = {1}, .n_watched = 1, .watched = &at};
+    ft_plan_spec spec = {.batch = 2,
+                         .training = true,
+                         .n_losses = 1,
+                         .losses = {d.losses[0]},
+                         .loss_weights = {1},
+                         .n_watched = 1,
+                         .watched = &at};
     ft_plan *p;
     ck_assert_int_eq(ft_compile(d.g, &spec, &p), FT_E_GRAPH);
     spec.training = false;
