@@ -77,7 +77,7 @@ static void example(FILE *f, const ft_report *r, int64_t i) {
     ft_html_text(f, r->class_names[r->label[i]]);
     fputs("</b>, taken for <b>", f);
     ft_html_text(f, r->class_names[predicted]);
-    fprintf(f, "</b></span> <span class=\"sure\">%.2f %%</span></li>\n",
+    fprintf(f, "</b>,</span> <span class=\"sure\">%.2f %%</span></li>\n",
             100 * (double)r->prob[i * k + predicted]);
 }
 

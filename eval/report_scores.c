@@ -21,7 +21,7 @@ static void calibration(FILE *f, const ft_report *r) {
     snprintf(description, sizeof description,
              "Share of right predictions against the probability given to them; calibration error %.4f",
              r->metrics->calibration_error);
-    ft_svg_chart(f, &(ft_chart){.title = "Calibration: on the dashed line, 70 % sure is right 7 times of 10",
+    ft_svg_chart(f, &(ft_chart){.title = "Calibration",
                                 .description = description,
                                 .x_label = "probability of the prediction",
                                 .y_label = "share that is right",
@@ -75,6 +75,11 @@ static void histogram(FILE *f, const ft_report *r) {
 
 void ft_report_scores(FILE *f, const ft_report *r) {
     ft_report_section(f, "scores", "Certainty");
+    fprintf(f,
+            "<p class=\"note\">On the dashed line a prediction that is 70 %% sure is right 7 times of 10; "
+            "the calibration "
+            "error, the mean distance from it, is %.4f.</p>\n",
+            r->metrics->calibration_error);
     fputs("<div class=\"pair\">\n", f);
     calibration(f, r);
     histogram(f, r);

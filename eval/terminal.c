@@ -62,10 +62,12 @@ static void cell(FILE *f, double value) {
         fprintf(f, "  %6.4f", value);
 }
 
-void ft_thresholds_print(FILE *f, const ft_thresholds *t) {
+void ft_thresholds_print(FILE *f, const ft_thresholds *t, const char *name) {
     if (!t->chosen_on) return;
-    fprintf(f, "\n  %-36s %9s  %6s  %6s  %6s  %6s\n", "class 1 from a probability of", "threshold", "prec.",
-            "recall", "F1", "FPR");
+    fputs("\n  taken for ", f);
+    words(f, name);
+    fprintf(f, " from a probability on, chosen on %s:\n\n  %-36s %9s  %6s  %6s  %6s  %6s\n", t->chosen_on, "",
+            "threshold", "prec.", "recall", "F1", "FPR");
     for (int rule = 0; rule < FT_N_RULES; rule++) {
         const ft_threshold *at = &t->rule[rule];
         fprintf(f, "  %-36s", ft_rule_label(rule));
@@ -80,7 +82,6 @@ void ft_thresholds_print(FILE *f, const ft_thresholds *t) {
         cell(f, at->fpr);
         fputc('\n', f);
     }
-    fprintf(f, "  thresholds chosen on %s\n", t->chosen_on);
 }
 
 static void head_number(void *ctx, const char *name, const char *label, double value, ft_interval interval,

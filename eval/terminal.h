@@ -12,8 +12,8 @@
  * for an undefined number, with the reason below. FT_E_MEMORY: only the headline was printed. */
 ft_err ft_metrics_print(FILE *f, const ft_metrics *m, const char *const *names, const char *split,
                         double loss);
-/* Thresholds of two classes, if any were chosen. */
-void ft_thresholds_print(FILE *f, const ft_thresholds *t);
+/* Thresholds of two classes, if any were chosen; name: of class 1. */
+void ft_thresholds_print(FILE *f, const ft_thresholds *t, const char *name);
 /* The headline numbers of further heads (n). */
 void ft_heads_print(FILE *f, int32_t n, const ft_head_result *heads);
 

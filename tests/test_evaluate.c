@@ -133,7 +133,7 @@ START_TEST(thresholds_come_from_validation) {
     ck_assert_int_eq(system("rm -r faces/person2"), 0);
     tool_run *r = tool("ft-train run.yaml --quiet");
     assert_ends(r, 0);
-    assert_has(r->out, "thresholds chosen on val");
+    assert_has(r->out, "taken for person1 from a probability on, chosen on val");
     assert_ends(tool("ft-eval run/best.h5 --data faces --report again"), 0);
     ck_assert_int_eq(system("cmp run/metrics.json again/metrics.json"), 0);
     json_t *root = load_json("run/metrics.json"), *t = json_object_get(root, "thresholds");

@@ -163,6 +163,11 @@ START_TEST(a_run_learns_them_all) {
     tool_run *r = tool("ft-train run.yaml");
     assert_ends(r, 0);
     assert_has(r->err, "where: mean absolute error");
+    static char log[1 << 16];
+    tool_read("stderr.txt", log, sizeof log);
+    const char *last_epoch = log; /* from behind the line of the last epoch but one */
+    for (const char *at = log, *line = log; (at = strstr(at, "\nepoch ")); line = ++at) last_epoch = line;
+    last_epoch = strchr(last_epoch, '\n');
     assert_has(r->err, "both: F1");
     assert_has(r->out, "where (number)");
     assert_ends(tool("ft-eval run/last.h5 --data list.csv --split test --report last"), 0);
@@ -194,6 +199,25 @@ START_TEST(a_run_learns_them_all) {
                  pow(number(root, "where", "rmse"), 2) / deviation_of_where();
     near(loss, last_in_history("run/history.csv", "val_loss"));
     ck_assert_msg(loss > sum && loss < sum + 1, "loss %g, without the several classes' %g", loss, sum);
+    /* and so are all numbers that its last line tells, to the last digit */
+    static const char *const columns[][2] = {{"val_accuracy", "accuracy"},
+                                             {"val_recall", "recall_macro"},
+                                             {"val_f1", "f1_macro"},
+                                             {"val_auc", "roc_auc_ovr_macro"}};
+    char told[256];
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        snprintf(told, sizeof told, "%s %.4f", columns[i][0], json_value_of(root, columns[i][1]));
+        assert_has(last_epoch, told);
+    }
+    snprintf(told, sizeof told, "  where: mean absolute error %.4g, correlation %.4f\n",
+             number(root, "where", "mae"), number(root, "where", "correlation"));
+    assert_has(last_epoch, told);
+    snprintf(told, sizeof told, "  half: accuracy %.4f, F1 %.4f\n", number(root, "half", "accuracy"),
+             number(root, "half", "f1_macro"));
+    assert_has(last_epoch, told);
+    snprintf(told, sizeof told, "  both: F1 %.4f (micro), all right %.4f\n", number(root, "both", "f1_micro"),
+             number(root, "both", "accuracy"));
+    assert_has(last_epoch, told);
     json_decref(root);
     r = tool("ft-predict run/last.h5 faces/person0/01.pgm");
     assert_ends(r, 0);

@@ -77,7 +77,7 @@ ft_err ft_assess(ft_evaluator *e, ft_model *m, const ft_dataset *ds, const int32
 
 ft_err ft_assess_print(FILE *f, const ft_evaluator *e, const ft_evaluation *ev, const char *part) {
     FT_TRY(ft_metrics_print(f, &ev->metrics, (const char *const *)e->model->class_names, part, NAN));
-    ft_thresholds_print(f, &ev->thresholds);
+    if (ev->k == 2) ft_thresholds_print(f, &ev->thresholds, e->model->class_names[1]);
     ft_heads_print(f, ev->n_heads, ev->head_results);
     return FT_OK;
 }
