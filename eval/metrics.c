@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { N_TOPS = 3 };
+static const int32_t tops[N_TOPS] = {3, 5, 10}; /* of top_3_accuracy and so on */
+
 static const char NO_TRUTH[] = "no example of this class in the set";
 static const char NO_PREDICTION[] = "this class is never predicted";
 static const char NEITHER[] = "this class occurs neither in the truth nor in the predictions";
@@ -102,9 +105,13 @@ ft_err ft_metrics_begin(ft_metrics *m, int32_t k) {
     FT_FAIL(MEMORY, "out of memory for the metrics of %d classes", k);
 }
 
+static double top_accuracy(const ft_metrics *m, int t, const double *in_top) {
+    return m->k > tops[t] ? in_top[t] / (double)m->n : NAN;
+}
+
 void ft_metrics_count(ft_metrics *m, const ft_scored *s, const uint8_t *weight) {
     int32_t k = m->k;
-    double loss = 0, squares = 0, top_5 = 0;
+    double loss = 0, squares = 0, in_top[N_TOPS] = {0};
     *m = (ft_metrics){.k = k, .confusion = m->confusion, .per_class = m->per_class};
     memset(m->confusion, 0, (size_t)k * (size_t)k * sizeof *m->confusion);
     memset(m->per_class, 0, (size_t)k * sizeof *m->per_class);
@@ -117,14 +124,16 @@ void ft_metrics_count(ft_metrics *m, const ft_scored *s, const uint8_t *weight) 
         m->per_class[predicted].predicted += w;
         loss += w * s->log_loss[i];
         squares += w * s->squares[i];
-        top_5 += s->ahead[i] < 5 ? w : 0;
+        for (int t = 0; t < N_TOPS; t++) in_top[t] += s->ahead[i] < tops[t] ? w : 0;
         bin->n += w;
         bin->right += y == predicted ? w : 0;
         bin->confidence += w * (double)s->prob[i * k + predicted];
     }
     m->log_loss = loss / (double)m->n;
     m->brier = squares / (double)m->n;
-    m->top_5_accuracy = k > 5 ? top_5 / (double)m->n : NAN;
+    m->top_3_accuracy = top_accuracy(m, 0, in_top);
+    m->top_5_accuracy = top_accuracy(m, 1, in_top);
+    m->top_10_accuracy = top_accuracy(m, 2, in_top);
     from_confusion(m);
     agreement(m);
     calibration_error(m);
@@ -223,7 +232,8 @@ ft_interval ft_metric_interval(const ft_metrics *m, int i) {
     return none ? (ft_interval){NAN, NAN} : m->interval[i];
 }
 bool ft_metric_applies(const ft_metrics *m, int i) {
-    if (i == FT_METRIC_top_5_accuracy) return m->k > 5;
+    if (i >= FT_METRIC_top_3_accuracy && i <= FT_METRIC_top_10_accuracy)
+        return m->k > tops[i - FT_METRIC_top_3_accuracy];
     if (i >= FT_METRIC_precision && i <= FT_METRIC_roc_auc) return m->k == 2;
     return true;
 }

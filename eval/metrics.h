@@ -10,7 +10,8 @@
  * - mcc is 0 when truth or prediction is constant (scikit-learn's convention).
  * - log_loss clips probabilities to [eps, 1-eps], eps = 2^-52 (that of double), then divides each row by its
  * sum.
- * - top_5_accuracy ranks equal probabilities by descending class index, as top_k_accuracy_score does.
+ * - top_k_accuracy (k of 3, 5, 10) is the share of rows whose truth is among the k most probable classes; it
+ * ranks equal probabilities by descending class index, as top_k_accuracy_score does.
  * - roc_auc_ovr_macro and average_precision_macro are means over all k classes; where one class is undefined,
  * so are they, and roc_auc_ovo_macro: the area under the curve of every pair of classes on their rows alone,
  * the mean of both ways round, and of that over all pairs (Hand, Till 2001; multi_class="ovo",
@@ -32,30 +33,32 @@
 #include <stdbool.h>
 
 /*   name (as in metrics.json)     label */
-#define FT_METRICS(X)                                                      \
-    X(accuracy, "Accuracy")                                                \
-    X(balanced_accuracy, "Balanced accuracy")                              \
-    X(top_5_accuracy, "Top-5 accuracy") /* applies when k > 5 */           \
-    X(precision_macro, "Precision (macro)")                                \
-    X(recall_macro, "Recall (macro)")                                      \
-    X(f1_macro, "F1 (macro)")                                              \
-    X(precision_micro, "Precision (micro)")                                \
-    X(recall_micro, "Recall (micro)")                                      \
-    X(f1_micro, "F1 (micro)")                                              \
-    X(precision_weighted, "Precision (weighted)")                          \
-    X(recall_weighted, "Recall (weighted)")                                \
-    X(f1_weighted, "F1 (weighted)")                                        \
-    X(precision, "Precision (class 1)") /* these four apply when k == 2 */ \
-    X(recall, "Recall (class 1)")                                          \
-    X(f1, "F1 (class 1)")                                                  \
-    X(roc_auc, "ROC AUC (class 1)")                                        \
-    X(mcc, "Matthews correlation")                                         \
-    X(kappa, "Cohen's kappa")                                              \
-    X(log_loss, "Log loss")                                                \
-    X(brier, "Brier score")                                                \
-    X(calibration_error, "Calibration error")                              \
-    X(roc_auc_ovr_macro, "ROC AUC (one-vs-rest, macro)")                   \
-    X(roc_auc_ovo_macro, "ROC AUC (one-vs-one, macro)")                    \
+#define FT_METRICS(X)                                                               \
+    X(accuracy, "Accuracy")                                                         \
+    X(balanced_accuracy, "Balanced accuracy")                                       \
+    X(top_3_accuracy, "Top-3 accuracy") /* these apply to more classes than that */ \
+    X(top_5_accuracy, "Top-5 accuracy")                                             \
+    X(top_10_accuracy, "Top-10 accuracy")                                           \
+    X(precision_macro, "Precision (macro)")                                         \
+    X(recall_macro, "Recall (macro)")                                               \
+    X(f1_macro, "F1 (macro)")                                                       \
+    X(precision_micro, "Precision (micro)")                                         \
+    X(recall_micro, "Recall (micro)")                                               \
+    X(f1_micro, "F1 (micro)")                                                       \
+    X(precision_weighted, "Precision (weighted)")                                   \
+    X(recall_weighted, "Recall (weighted)")                                         \
+    X(f1_weighted, "F1 (weighted)")                                                 \
+    X(precision, "Precision (class 1)") /* these four apply when k == 2 */          \
+    X(recall, "Recall (class 1)")                                                   \
+    X(f1, "F1 (class 1)")                                                           \
+    X(roc_auc, "ROC AUC (class 1)")                                                 \
+    X(mcc, "Matthews correlation")                                                  \
+    X(kappa, "Cohen's kappa")                                                       \
+    X(log_loss, "Log loss")                                                         \
+    X(brier, "Brier score")                                                         \
+    X(calibration_error, "Calibration error")                                       \
+    X(roc_auc_ovr_macro, "ROC AUC (one-vs-rest, macro)")                            \
+    X(roc_auc_ovo_macro, "ROC AUC (one-vs-one, macro)")                             \
     X(average_precision_macro, "Average precision (macro)")
 
 #define FT_CLASS_METRICS(X)   \

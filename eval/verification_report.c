@@ -44,10 +44,9 @@ static void headline(FILE *f, const ft_verification *v) {
 
 static ft_err roc(FILE *f, const ft_verification_report *r) {
     ft_ranking ranking;
-    static const double least = 1e-4;
     FT_TRY(ft_ranking_init(&ranking, r->result->n));
     ft_ranking_fill(&ranking, r->result->n, r->score, 1, r->same, 1);
-    double x[2][GRID + 1], y[2][GRID + 1];
+    double x[2][GRID + 1], y[2][GRID + 1], least = fmax(1e-4, 1 / (double)ranking.n_neg);
     int64_t at[2] = {0, 0};
     for (int g = 0; g <= GRID; g++) {
         double share = (double)g / GRID, far[] = {share, pow(10, log10(least) * (1 - share))};

@@ -60,8 +60,9 @@ def headline(y, p, predicted):
     out = {
         "accuracy": sk.accuracy_score(y, predicted),
         "balanced_accuracy": sk.balanced_accuracy_score(y, predicted),
-        "top_5_accuracy": sk.top_k_accuracy_score(y, p, k=5, labels=classes) if k > 5 else NAN,
     }
+    for top in 3, 5, 10:
+        out[f"top_{top}_accuracy"] = sk.top_k_accuracy_score(y, p, k=top, labels=classes) if k > top else NAN
     for average in "macro", "micro", "weighted":
         precision, recall, f1, _ = sk.precision_recall_fscore_support(y, predicted, average=average, zero_division=0)
         out |= {f"precision_{average}": precision, f"recall_{average}": recall, f"f1_{average}": f1}
