@@ -1,5 +1,7 @@
 #include "eval/interval.h"
 
+#include "tensor/escape.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,4 +27,18 @@ ft_interval ft_column_interval(const double *values, int32_t n, int32_t columns,
                                double *scratch) {
     for (int32_t r = 0; r < n; r++) scratch[r] = values[(int64_t)r * columns + column];
     return ft_percentile_interval(scratch, n, FT_BOOTSTRAP_LEVEL);
+}
+
+void ft_json_interval(FILE *f, double x, ft_interval interval) {
+    if (isnan(interval.low)) {
+        ft_json_number(f, x);
+        return;
+    }
+    fputs("{\"value\": ", f);
+    ft_json_number(f, x);
+    fputs(", \"low\": ", f);
+    ft_json_number(f, interval.low);
+    fputs(", \"high\": ", f);
+    ft_json_number(f, interval.high);
+    fputc('}', f);
 }

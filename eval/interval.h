@@ -3,6 +3,7 @@
 #define FACET_EVAL_INTERVAL_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 typedef struct ft_interval {
     double low, high; /* NaN: none */
@@ -18,5 +19,8 @@ ft_interval ft_percentile_interval(double *x, int32_t n, double level);
 /* The same of column `column` of values (n, columns), which stay as they are; scratch (n). */
 ft_interval ft_column_interval(const double *values, int32_t n, int32_t columns, int32_t column,
                                double *scratch);
+
+/* As results are written: x alone, or with its interval {"value": x, "low": a, "high": b}. */
+void ft_json_interval(FILE *f, double x, ft_interval interval);
 
 #endif

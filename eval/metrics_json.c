@@ -7,21 +7,6 @@
 
 #include <math.h>
 
-/* A number, with its interval if there is one. */
-static void value(FILE *f, double x, ft_interval interval) {
-    if (isnan(interval.low)) {
-        ft_json_number(f, x);
-        return;
-    }
-    fputs("{\"value\": ", f);
-    ft_json_number(f, x);
-    fputs(", \"low\": ", f);
-    ft_json_number(f, interval.low);
-    fputs(", \"high\": ", f);
-    ft_json_number(f, interval.high);
-    fputc('}', f);
-}
-
 static void headline(FILE *f, const ft_metrics_file *file) {
     const ft_metrics *m = file->metrics;
     fputs("{\n  \"split\": ", f);
@@ -32,7 +17,7 @@ static void headline(FILE *f, const ft_metrics_file *file) {
     for (int i = 0; i < FT_N_METRICS; i++) {
         if (!ft_metric_applies(m, i)) continue;
         fprintf(f, ",\n  \"%s\": ", ft_metric_name(i));
-        value(f, ft_metric_value(m, i), ft_metric_interval(m, i));
+        ft_json_interval(f, ft_metric_value(m, i), ft_metric_interval(m, i));
     }
 }
 
@@ -99,7 +84,7 @@ static void head_number(void *ctx, const char *name, const char *label, double x
                         const char *reason) {
     (void)label, (void)reason;
     fprintf(ctx, ", \"%s\": ", name);
-    value(ctx, x, interval);
+    ft_json_interval(ctx, x, interval);
 }
 
 static void further_heads(FILE *f, int32_t n, const ft_head_result *heads) {

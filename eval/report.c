@@ -222,7 +222,8 @@ static void head(FILE *f, const ft_report *r) {
             r->metrics->k);
 }
 
-static ft_err body(FILE *f, const ft_report *r) {
+static ft_err body(FILE *f, const void *ctx) {
+    const ft_report *r = ctx;
     head(f, r);
     ft_report_headline(f, r);
     FT_TRY(ft_report_training(f, r));
@@ -241,12 +242,5 @@ static ft_err body(FILE *f, const ft_report *r) {
 }
 
 ft_err ft_report_write(const char *path, const ft_report *r) {
-    ft_atomic_file a;
-    FT_TRY(ft_atomic_open(&a, path));
-    ft_err e = body(a.stream, r);
-    if (e != FT_OK) {
-        ft_atomic_abort(&a);
-        return e;
-    }
-    return ft_atomic_commit(&a);
+    return ft_atomic_write(path, body, r);
 }

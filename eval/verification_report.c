@@ -169,7 +169,8 @@ static void worst(FILE *f, const ft_verification_report *r, const char *id, cons
     fputs("</ol>\n</section>\n", f);
 }
 
-static ft_err body(FILE *f, const ft_verification_report *r) {
+static ft_err body(FILE *f, const void *ctx) {
+    const ft_verification_report *r = ctx;
     int64_t pair[2 * FT_WORST_PAIRS];
     int32_t n_same, n_different;
     ft_report_begin(f, r->title);
@@ -196,12 +197,5 @@ static ft_err body(FILE *f, const ft_verification_report *r) {
 }
 
 ft_err ft_verification_report_write(const char *path, const ft_verification_report *r) {
-    ft_atomic_file a;
-    FT_TRY(ft_atomic_open(&a, path));
-    ft_err e = body(a.stream, r);
-    if (e != FT_OK) {
-        ft_atomic_abort(&a);
-        return e;
-    }
-    return ft_atomic_commit(&a);
+    return ft_atomic_write(path, body, r);
 }

@@ -134,3 +134,12 @@ void ft_atomic_abort(ft_atomic_file *a) {
     }
     release(a);
 }
+
+ft_err ft_atomic_write(const char *path, ft_err (*write)(FILE *stream, const void *ctx), const void *ctx) {
+    ft_atomic_file a;
+    FT_TRY(ft_atomic_open(&a, path));
+    ft_err e = write(a.stream, ctx);
+    if (e == FT_OK) return ft_atomic_commit(&a);
+    ft_atomic_abort(&a);
+    return e;
+}

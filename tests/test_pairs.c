@@ -129,10 +129,10 @@ START_TEST(ft_eval_of_pairs) {
     assert_has(r->out, "120 pairs, 60 of one person");
     assert_has(r->out, "mean of 10 folds");
     check_results("run/verification");
-    assert_ends(
-        tool("ft-eval run/best.h5 --data faces --pairs pairs.csv --distance euclidean --flip --report other "
-             "--batch 7 --workers 3"),
-        0);
+    assert_ends(tool("ft-eval run/best.h5 --data faces --pairs pairs.csv --distance euclidean --views flip "
+                     "--report other "
+                     "--batch 7 --workers 3"),
+                0);
     check_results("other");
     ck_assert_int_eq(system("cmp -s run/verification/scores.csv other/scores.csv"), 256);
     assert_fails(tool("ft-eval run/best.h5 --data faces --pairs pairs.csv --layer nothing"), 2, "nothing");

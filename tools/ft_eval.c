@@ -18,7 +18,6 @@
 typedef struct eval_options {
     const char *model, *other, *data, *split, *report, *views;
     const char *pairs, *layer, *distance;
-    bool flip;
     int32_t batch, workers, replicates;
 } eval_options;
 
@@ -159,13 +158,14 @@ static ft_err report_pairs(const eval_options *o, const ft_model *m, const ft_ve
 
 static ft_err verify(const eval_options *o, const ft_config *config, ft_model *m) {
     ft_verify_options v = {.layer = o->layer,
-                           .flip = o->flip,
+                           .views = (ft_views)config->train.eval_views,
                            .batch = o->batch ? o->batch : 16,
                            .workers = o->workers,
                            .direct = config->kernels == FT_CONFIG_KERNELS_DIRECT};
     ft_pairs pairs;
     float *score;
     FT_TRY(ft_distance_parse(o->distance, &v.distance));
+    if (o->views) FT_TRY(ft_views_parse(o->views, &v.views));
     FT_TRY(ft_pairs_read(o->pairs, &pairs));
     ft_progress_bar bar;
     ft_progress_bar_start(&bar, stderr, "embedding", 0);
@@ -210,8 +210,9 @@ int main(int argc, char **argv) {
         {.name = "report",
          .argument = "DIR",
          .string = &o.report,
-         .help =
-             "Folder for metrics.json, predictions.csv and report.html; by default eval beside the model."},
+         .help = "Folder for what is written; by default eval (with --pairs verification, of two models "
+                 "comparison) beside the "
+                 "model."},
         {.name = "pairs",
          .argument = "FILE",
          .string = &o.pairs,
@@ -226,13 +227,11 @@ int main(int argc, char **argv) {
          .argument = "NAME",
          .string = &o.distance,
          .help = "With --pairs: cosine (the default) or euclidean."},
-        {.name = "flip",
-         .flag = &o.flip,
-         .help = "With --pairs: adds the embedding of the mirrored picture."},
         {.name = "views",
          .argument = "NAME",
          .string = &o.views,
-         .help = "Views of each image that the mean prediction is taken of: one; flip: and its mirror image; "
+         .help = "Views of each image that the mean prediction, or with --pairs the sum of embeddings, is "
+                 "taken of: one; flip: and its mirror image; "
                  "crops: "
                  "the centre, four corners and their mirror images. By default as in training."},
         {.name = "bootstrap",

@@ -37,16 +37,18 @@ typedef struct embedding {
     int64_t size;
 } embedding;
 
-/* Adds what the node gave for the mirrored pictures to what it gave for those that were kept last. */
-static void add_mirrored(embedding *e, const ft_batch *b) {
-    ft_view x = ft_plan_value(e->plan, e->m->input, b->n);
-    ft_views_take(FT_VIEWS_FLIP, 1, b, &e->m->image, x.p);
+/* Runs a view of the batch and adds what the node gives to what it gave for those before; the first is kept.
+ */
+static ft_err add_view(embedding *e, const ft_batch *b, int32_t view) {
+    ft_views_take(e->o->views, view, b, &e->m->image, ft_plan_value(e->plan, e->m->input, b->n).p);
     ft_plan_forward(e->plan, b->n, 0);
+    for (int32_t i = 0; view == 0 && i < b->n; i++) FT_TRY(ft_dump_add(&e->dump, e->plan, i));
+    if (view == 0) return FT_OK;
     ft_view y = ft_plan_value(e->plan, e->dump.nodes[0].val, b->n);
-    int64_t pixels = (int64_t)y.h * y.w;
     float *to = e->dump.nodes[0].p + (e->dump.samples - b->n) * e->size;
-    for (int64_t row = 0; row < b->n * pixels; row++)
+    for (int64_t row = 0; row < ft_rows(&y); row++)
         for (int32_t k = 0; k < y.c; k++) to[row * y.c + k] += y.p[row * y.ld + k];
+    return FT_OK;
 }
 
 static ft_err run(embedding *e, ft_verify_told *told, void *ctx) {
@@ -55,11 +57,7 @@ static ft_err run(embedding *e, ft_verify_told *told, void *ctx) {
         ft_batch b;
         FT_TRY(ft_loader_next(e->loader, &b));
         if (b.n == 0) return FT_OK;
-        ft_view x = ft_plan_value(e->plan, e->m->input, b.n);
-        memcpy(x.p, b.x, (size_t)(ft_rows(&x) * x.c) * sizeof *x.p);
-        ft_plan_forward(e->plan, b.n, 0);
-        for (int32_t i = 0; i < b.n; i++) FT_TRY(ft_dump_add(&e->dump, e->plan, i));
-        if (e->o->flip) add_mirrored(e, &b);
+        for (int32_t view = 0; view < ft_views_count(e->o->views); view++) FT_TRY(add_view(e, &b, view));
         if (told) told(ctx, e->dump.samples, e->ds->n);
     }
 }
@@ -74,7 +72,9 @@ static ft_err embed(embedding *e, ft_verify_told *told, void *ctx) {
                          .n_outputs = 1,
                          .outputs = &e->dump.nodes[0].val};
     FT_TRY(ft_compile(e->m->g, &spec, &e->plan));
-    ft_loader_options loading = {.image = e->m->image, .batch = spec.batch, .workers = e->o->workers};
+    ft_loader_options loading = {.image = ft_views_load(e->o->views, &e->m->image),
+                                 .batch = spec.batch,
+                                 .workers = e->o->workers};
     int32_t *index = ft_alloc((size_t)e->ds->n, sizeof *index);
     FT_REQUIRE(index, MEMORY, "no memory for a list of %d pictures", e->ds->n);
     for (int32_t i = 0; i < e->ds->n; i++) index[i] = i;
@@ -139,17 +139,9 @@ static void json_rate(FILE *f, const char *name, double value, const char *end) 
 }
 
 static void json_interval(FILE *f, const char *name, double value, ft_interval interval) {
-    if (isnan(interval.low)) {
-        json_rate(f, name, value, ",\n");
-        return;
-    }
-    fprintf(f, "  \"%s\": {\"value\": ", name);
-    ft_json_number(f, value);
-    fputs(", \"low\": ", f);
-    ft_json_number(f, interval.low);
-    fputs(", \"high\": ", f);
-    ft_json_number(f, interval.high);
-    fputs("},\n", f);
+    fprintf(f, "  \"%s\": ", name);
+    ft_json_interval(f, value, interval);
+    fputs(",\n", f);
 }
 
 static void json_folds(FILE *f, const ft_verification *v) {

@@ -5,6 +5,7 @@
 #include "data/pairs.h"
 #include "eval/verification.h"
 #include "train/model.h"
+#include "train/views.h"
 
 #include <stdio.h>
 
@@ -19,7 +20,7 @@ ft_err ft_distance_parse(const char *name, ft_distance *distance);
 typedef struct ft_verify_options {
     const char *layer; /* the node whose output is the embedding; NULL: the pooled features */
     ft_distance distance;
-    bool flip; /* add the embedding of the mirrored picture */
+    ft_views views; /* whose embeddings are added */
     int32_t batch, workers;
     bool direct; /* as ft_plan_spec.direct */
 } ft_verify_options;
