@@ -77,7 +77,7 @@ static int still_ours(const ft_atomic_file *a) {
            mine.st_dev == named.st_dev;
 }
 
-static ft_err sync_folder(const char *path) {
+ft_err ft_atomic_sync_folder(const char *path) {
     const char *slash = strrchr(path, '/');
     char *folder = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
     FT_REQUIRE(folder, MEMORY, "out of memory while writing '%s'", path);
@@ -120,7 +120,7 @@ ft_err ft_atomic_commit(ft_atomic_file *a) {
         return e;
     }
     close(a->fd);
-    e = sync_folder(a->path);
+    e = ft_atomic_sync_folder(a->path);
     release(a);
     return e;
 }

@@ -37,6 +37,8 @@ ft_err ft_atomic_write(const char *path, ft_err (*write)(FILE *stream, const voi
  * FT_E_IO (disk full, an earlier write failed, another process replaces the same file): path is as it was,
  * the temporary file is gone, *a is released. */
 ft_err ft_atomic_commit(ft_atomic_file *a);
+/* Brings the folder that path is in to the disk, so that a name given to a file in it stays. FT_E_IO. */
+ft_err ft_atomic_sync_folder(const char *path);
 /* Forgets the new content and releases *a; path is as it was. Harmless after commit, abort or a failed open.
  */
 void ft_atomic_abort(ft_atomic_file *a);

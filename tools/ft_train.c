@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, save, tell;
 
 /* The first INT or TERM asks the loop to save and stop; the second ends the process at once. */
 static void on_stop(int signal_number) {
@@ -16,11 +16,25 @@ static void on_stop(int signal_number) {
     stop = 1;
 }
 
+static void on_save(int signal_number) {
+    (void)signal_number;
+    save = 1;
+}
+
+static void on_tell(int signal_number) {
+    (void)signal_number;
+    tell = 1;
+}
+
 static void catch_signals(void) {
     struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = on_save;
+    sigaction(SIGHUP, &action, NULL);
+    action.sa_handler = on_tell;
+    sigaction(SIGUSR1, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -72,8 +86,9 @@ static ft_err train(const ft_config *config, ft_train_options *o, bool dry_run) 
 int main(int argc, char **argv) {
     const char *out = NULL;
     ft_cli_list settings = {0};
-    ft_train_options o = {.results = stdout, .stop = &stop};
-    bool dry_run = false, quiet = false, profile = false, list = false, reference = false;
+    ft_train_options o = {.results = stdout, .stop = &stop, .save = &save, .tell = &tell};
+    bool dry_run = false, quiet = false, profile = false, fingerprint = false, list = false,
+         reference = false;
     int32_t threads = 0;
     const ft_cli_option options[] = {
         {.name = "out",
@@ -105,6 +120,10 @@ int main(int argc, char **argv) {
          .help =
              "Prints at the end, or when stopped, where the time went: by operation, by node, and outside "
              "the network."},
+        {.name = "fingerprint",
+         .flag = &fingerprint,
+         .help = "Prints a hash of the weights after each epoch: the same run has the same on any number of "
+                 "threads."},
         {.name = "options", .flag = &list, .help = "Lists every setting of the configuration file and ends."},
         {.name = "reference", .flag = &reference, .help = "The same as a page of Markdown."},
         {0}};
@@ -114,7 +133,9 @@ int main(int argc, char **argv) {
                                  "run's folder config.yaml, history.csv, "
                                  "best.h5, last.h5 (the resume point), metrics.json, predictions.csv, "
                                  "report.html and TensorBoard events.",
-                        .notes = "Ctrl-C saves and stops; a second Ctrl-C stops at once.\n"
+                        .notes = "Ctrl-C (or TERM) saves and stops; a second one stops at once. HUP saves "
+                                 "and goes on, USR1 says where it "
+                                 "stands.\n"
                                  "Exit status: 0 done, 2 usage or configuration, 3 data or weights, 4 not a "
                                  "number, 5 system, 130 stopped after saving.\n",
                         .options = options,
@@ -134,6 +155,7 @@ int main(int argc, char **argv) {
     o.folder = config.output;
     o.log = quiet ? NULL : stderr;
     o.profile = profile ? stderr : NULL;
+    o.fingerprint = fingerprint ? stdout : NULL;
     if (e == FT_OK) e = train(&config, &o, dry_run);
     return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
 }

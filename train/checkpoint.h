@@ -60,6 +60,10 @@ ft_err ft_checkpoint_write(const char *path, const ft_model *m, const ft_trainin
  * checkpoint, damaged, or of another version; FT_E_IO: cannot be opened; FT_E_MEMORY. *out is then NULL. */
 ft_err ft_checkpoint_read_model(const char *path, ft_model **out);
 
+/* Reads all of a resume point and checks every checksum. FT_E_WEIGHTS: not one, or damaged; FT_E_IO,
+ * FT_E_MEMORY. */
+ft_err ft_checkpoint_verify(const char *path);
+
 /* Where a resume point stands. FT_E_WEIGHTS, FT_E_IO, FT_E_MEMORY; *progress is then unspecified. */
 ft_err ft_checkpoint_read_progress(const char *path, ft_progress *progress);
 

@@ -213,6 +213,22 @@ ft_err ft_checkpoint_read_progress(const char *path, ft_progress *progress) {
     return e;
 }
 
+static ft_err verify(source *s) {
+    ft_progress progress;
+    FT_TRY(read_header(s));
+    FT_TRY(read_progress(s, &progress));
+    for (int64_t i = 0; i < s->names.n; i++) FT_TRY(ft_h5_verify(&s->f, s->names.name[i]));
+    return FT_OK;
+}
+
+ft_err ft_checkpoint_verify(const char *path) {
+    source s;
+    FT_TRY(open_source(&s, path));
+    ft_err e = verify(&s);
+    close_source(&s);
+    return e;
+}
+
 void ft_progress_begin_phase(ft_progress *p, int64_t phase, const ft_schedule *schedule) {
     p->phase = phase;
     p->phase_epoch = p->epoch;

@@ -2,7 +2,10 @@
 #include "train/checkpoint_heads.h"
 #include "train/checkpoint_layout.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
 
 static ft_err write_model(ft_h5 *f, const ft_model *m) {
     const int64_t version = FT_CHECKPOINT_VERSION;
@@ -43,6 +46,21 @@ static ft_err write_all(ft_h5 *f, const ft_model *m, const ft_training_state *st
     return ft_h5_save(f);
 }
 
+/* Is there room for a file of so many bytes beside the one at path? */
+static ft_err check_space(const char *path, size_t bytes) {
+    struct statvfs disk;
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    if (statvfs(*folder ? folder : "/", &disk) != 0) return FT_OK; /* opening the file will say why */
+    double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    FT_REQUIRE((double)bytes <= room, IO,
+               "cannot write '%s': it takes %.1f MB and the disk has %.1f MB left; make room, then go on "
+               "with --resume",
+               path, (double)bytes / 1e6, room / 1e6);
+    return FT_OK;
+}
+
 ft_err ft_checkpoint_write(const char *path, const ft_model *m, const ft_training_state *state) {
     FT_REQUIRE(!state || !state->ema || !ft_ema_swapped(state->ema), USAGE,
                "cannot write '%s': the weights' average is swapped in; swap it back first", path);
@@ -55,6 +73,7 @@ ft_err ft_checkpoint_write(const char *path, const ft_model *m, const ft_trainin
         bytes += (size_t)tensors.at[i].n * sizeof(float) + 512;
     }
     ft_h5 f;
+    if (e == FT_OK) e = check_space(path, bytes);
     if (e == FT_OK) e = ft_h5_create(&f, path, bytes);
     if (e == FT_OK) {
         e = write_all(&f, m, state, &tensors);

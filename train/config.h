@@ -223,7 +223,7 @@ typedef struct ft_config {
             double min_delta;
         } early_stop;
         struct {
-            int32_t every_steps;
+            int32_t every_steps, keep;
             double every_minutes;
             ft_config_monitor monitor;
         } checkpoint;

@@ -342,6 +342,8 @@ const ft_option ft_options[] = {
         "Save a resume point every so many steps; 0: at epochs only."),
     REAL(train.checkpoint.every_minutes, FROM(0), "10",
          "Save a resume point every so many minutes; 0: at epochs only."),
+    INT(train.checkpoint.keep, FROM(1), "2",
+        "Resume points kept: last.h5, and as last.1.h5 and so on those before it, for when it is damaged."),
     CHOICE(train.checkpoint.monitor, MONITORS, "val_accuracy",
            "The metric that chooses best.h5; without a validation split it is the last epoch."),
     SECTION(train.feature_cache, "use",

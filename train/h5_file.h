@@ -60,6 +60,9 @@ ft_err ft_h5_read_floats(ft_h5 *f, const char *name, int64_t n, float *p);
  * says what it is. */
 bool ft_h5_fits(ft_h5 *f, const char *name, int32_t rank, const int64_t dims[], char why[96]);
 
+/* Reads the dataset, whatever it holds, and checks its checksum. FT_E_WEIGHTS, FT_E_MEMORY. */
+ft_err ft_h5_verify(ft_h5 *f, const char *name);
+
 /* A dataset of n strings; got: (n) strings in one block, free(*out). */
 ft_err ft_h5_write_strings(ft_h5 *f, const char *name, int32_t n, const char *const *strings);
 ft_err ft_h5_read_strings(ft_h5 *f, const char *name, int32_t n, char ***out);

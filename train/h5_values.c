@@ -211,6 +211,30 @@ ft_err ft_h5_read_floats(ft_h5 *f, const char *name, int64_t n, float *p) {
     return e != FT_OK ? e : check_sum(f, name, p, (size_t)n * sizeof *p);
 }
 
+/* As the file stores it. */
+static ft_err read_and_check(ft_h5 *f, const char *name, hid_t d, hid_t type, size_t bytes) {
+    hsize_t file_bytes = 0;
+    FT_REQUIRE(H5Fget_filesize(f->file, &file_bytes) >= 0 && bytes <= file_bytes, WEIGHTS,
+               "'%s': the dataset '%s' is larger than the file", f->path, name);
+    char *block = malloc(bytes + 1);
+    FT_REQUIRE(block, MEMORY, "no memory for the dataset '%s' of '%s'", name, f->path);
+    ft_err e = H5Dread(d, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, block) < 0
+                   ? ft_h5_read_error(f, "the dataset", name)
+                   : check_sum(f, name, block, bytes);
+    free(block);
+    return e;
+}
+
+ft_err ft_h5_verify(ft_h5 *f, const char *name) {
+    hid_t d = H5Dopen2(f->file, name, H5P_DEFAULT), type = H5Dget_type(d);
+    hsize_t bytes = d >= 0 ? H5Dget_storage_size(d) : 0;
+    ft_err e =
+        type < 0 ? ft_h5_read_error(f, "the dataset", name) : read_and_check(f, name, d, type, (size_t)bytes);
+    ft_h5_drop(type);
+    ft_h5_drop(d);
+    return e;
+}
+
 ft_err ft_h5_write_strings(ft_h5 *f, const char *name, int32_t n, const char *const *strings) {
     size_t bytes = 1;
     for (int32_t i = 0; i < n; i++) {

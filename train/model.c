@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 static ft_err unknown(const char *arch) {
     char known[512] = "";
@@ -70,4 +71,14 @@ int64_t ft_model_n_parameters(const ft_model *m, int64_t *trainable) {
         if ((p->flags & FT_TRAINABLE) && !p->frozen) *trainable += ft_shape_size(p->shape);
     }
     return all;
+}
+
+uint64_t ft_model_fingerprint(const ft_model *m) {
+    uint64_t hash = 0;
+    for (int32_t i = 0; i < ft_graph_n_params(m->g); i++) {
+        const ft_param *p = ft_graph_param(m->g, i);
+        if (p->flags & FT_TRANSIENT) continue;
+        hash = XXH3_64bits_withSeed(p->p, (size_t)ft_shape_size(p->shape) * sizeof *p->p, hash);
+    }
+    return hash;
 }

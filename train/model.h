@@ -28,6 +28,10 @@ ft_err ft_model_new(const char *arch, const ft_net_options *options, const ft_pr
                     const char *const *class_names, ft_model **out);
 void ft_model_free(ft_model *m); /* NULL is fine */
 
+/* A hash of all its parameters, statistics included, bit by bit: the same for the same training on the same
+ * instruction set, whatever the threads. */
+uint64_t ft_model_fingerprint(const ft_model *m);
+
 /* Numbers of the parameters: all, and those that training changes. */
 int64_t ft_model_n_parameters(const ft_model *m, int64_t *trainable);
 

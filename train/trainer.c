@@ -5,13 +5,17 @@
 #include "tensor/par.h"
 #include "tensor/rng.h"
 #include "train/assess.h"
+#include "train/generations.h"
 #include "train/profile.h"
 #include "train/progress_bar.h"
 #include "train/results.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { MOST_TOLD = 10 /* bad images named in the log at a time */ };
@@ -22,6 +26,7 @@ typedef struct trainer {
     const ft_train_options *o;
     char last[FT_CONFIG_PATH_BYTES], best[FT_CONFIG_PATH_BYTES], history[FT_CONFIG_PATH_BYTES],
         config[FT_CONFIG_PATH_BYTES], quarantine[FT_CONFIG_PATH_BYTES];
+    int lock;      /* the folder, locked; -1: it is not */
     int32_t n_bad; /* bad images told of */
     ft_tfevents events;
     ft_progress_bar bar;
@@ -69,7 +74,7 @@ static ft_err save(trainer *t) {
     double start = ft_clock();
     seconds_in_epoch(t);
     FT_TRY(tell_bad_images(t)); /* --resume reads it, too */
-    FT_TRY(ft_checkpoint_write(t->last, t->r->model, &t->r->state));
+    FT_TRY(ft_generations_write(t->last, t->r->config->train.checkpoint.keep, t->r->model, &t->r->state));
     t->saved_at = ft_clock();
     charge(t, FT_PROFILE_CHECKPOINTS, start);
     return FT_OK;
@@ -185,6 +190,25 @@ static ft_err run_step(trainer *t, bool *done) {
     return FT_OK;
 }
 
+/* What was asked for by a signal, between two steps. */
+static ft_err heed_signals(trainer *t) {
+    const ft_progress *p = &t->r->state.progress;
+    if (t->o->tell && *t->o->tell) {
+        *t->o->tell = 0;
+        if (t->o->log && p->loss_images > 0)
+            fprintf(t->o->log,
+                    "epoch %lld/%d, step %lld: %lld of %d images, loss %.4f, %.0f s since the last save\n",
+                    (long long)p->epoch + 1, t->r->config->train.epochs, (long long)p->step,
+                    (long long)p->loss_images, ft_loader_samples(t->r->phase.loader),
+                    p->loss_sum / (double)p->loss_images, ft_clock() - t->saved_at);
+    }
+    if (!t->o->save || !*t->o->save) return FT_OK;
+    *t->o->save = 0;
+    FT_TRY(save(t));
+    if (t->o->log) fprintf(t->o->log, "saved %s at step %lld\n", t->last, (long long)p->step);
+    return FT_OK;
+}
+
 static void show_progress(trainer *t) {
     const ft_progress *p = &t->r->state.progress;
     char text[128];
@@ -249,6 +273,7 @@ static ft_err run_epoch(trainer *t) {
         ft_err e = run_step(t, &done);
         if (e == FT_OK) show_progress(t);
         if (e == FT_OK && stop_wanted(t)) e = FT_E_STOPPED;
+        if (e == FT_OK) e = heed_signals(t);
         if (e == FT_OK && !done && checkpoint_due(t)) e = save(t);
         if (e != FT_OK) {
             ft_progress_bar_clear(&t->bar);
@@ -390,6 +415,9 @@ static ft_err end_epoch(trainer *t) {
     swap_average(t);
     FT_TRY(e);
     print_epoch(t, &row);
+    if (t->o->fingerprint)
+        fprintf(t->o->fingerprint, "epoch %lld  %016llx\n", (long long)row.epoch,
+                (unsigned long long)ft_model_fingerprint(r->model));
     if (stops_early(t, &row) && t->o->log)
         fprintf(t->o->log, "stopping early: %s has not improved for %d epochs\n",
                 ft_config_choice(&r->phase.config, "train.early_stop.monitor"), p->stop_bad);
@@ -440,6 +468,36 @@ static ft_err write_config(const trainer *t) {
     return ft_atomic_commit(&a);
 }
 
+/* For as long as this process lives: a folder takes one training at a time. */
+static ft_err lock_folder(trainer *t) {
+    t->lock = open(t->o->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (t->lock < 0 || flock(t->lock, LOCK_EX | LOCK_NB) == 0) return FT_OK; /* some file systems cannot */
+    FT_REQUIRE(
+        errno != EWOULDBLOCK, CONFIG,
+        "%s: another training works in this folder; wait for it, stop it, or write elsewhere with --out DIR",
+        t->o->folder);
+    return FT_OK;
+}
+
+/* Puts the run where the newest resume point that is not damaged stands. */
+static ft_err resume(trainer *t) {
+    ft_progress there;
+    char path[4096], why[1024];
+    FT_TRY(ft_generations_find(t->last, path, why));
+    if (*why && t->o->log) fprintf(t->o->log, "%s; going on from the one before, %s\n", why, path);
+    FT_TRY(ft_checkpoint_read_progress(path, &there));
+    FT_REQUIRE(there.phase < ft_config_n_phases(t->r->config), WEIGHTS,
+               "cannot resume from '%s': it is in phase %lld, and the configuration has %d", path,
+               (long long)there.phase + 1, ft_config_n_phases(t->r->config));
+    if (there.phase != t->r->phase.number) FT_TRY(ft_phase_enter(t->r, (int32_t)there.phase));
+    FT_TRY(ft_checkpoint_resume(path, t->r->model, &t->r->state));
+    const ft_progress *p = &t->r->state.progress;
+    if (t->o->log)
+        fprintf(t->o->log, "resumed  %s: epoch %lld, batch %lld, step %lld\n", path, (long long)p->epoch + 1,
+                (long long)p->batch, (long long)p->step);
+    return FT_OK;
+}
+
 /* Makes the folder, or finds the run in it, and puts the run where it stopped. */
 static ft_err open_folder(trainer *t) {
     const char *folder = t->o->folder;
@@ -449,30 +507,22 @@ static ft_err open_folder(trainer *t) {
     FT_TRY(ft_folder_file(t->config, sizeof t->config, folder, "config.yaml"));
     FT_TRY(ft_folder_file(t->quarantine, sizeof t->quarantine, folder, "quarantine.csv"));
     FT_TRY(ft_folder_make(folder));
-    bool exists = access(t->last, F_OK) == 0 || access(t->best, F_OK) == 0;
+    FT_TRY(lock_folder(t));
+    bool saved = ft_generations_exist(t->last), exists = saved || access(t->best, F_OK) == 0;
     FT_REQUIRE(!exists || t->o->resume || t->o->overwrite, CONFIG,
                "%s: there is a run in this folder; --resume goes on with it, --out DIR writes elsewhere, "
                "--overwrite starts anew",
                folder);
-    if (t->o->resume && access(t->last, F_OK) == 0) {
-        ft_progress there;
-        FT_TRY(ft_checkpoint_read_progress(t->last, &there));
-        FT_REQUIRE(there.phase < ft_config_n_phases(t->r->config), WEIGHTS,
-                   "cannot resume from '%s': it is in phase %lld, and the configuration has %d", t->last,
-                   (long long)there.phase + 1, ft_config_n_phases(t->r->config));
-        if (there.phase != t->r->phase.number) FT_TRY(ft_phase_enter(t->r, (int32_t)there.phase));
-        FT_TRY(ft_checkpoint_resume(t->last, t->r->model, &t->r->state));
+    if (t->o->resume && saved) {
+        FT_TRY(resume(t));
         if (t->r->quarantine) {
             FT_TRY(ft_quarantine_read(t->r->quarantine, t->quarantine));
             t->n_bad = ft_quarantine_count(t->r->quarantine);
         }
-        const ft_progress *p = &t->r->state.progress;
-        if (t->o->log)
-            fprintf(t->o->log, "resumed  %s: epoch %lld, batch %lld, step %lld\n", t->last,
-                    (long long)p->epoch + 1, (long long)p->batch, (long long)p->step);
     } else {
         if (t->o->resume && t->o->log) fprintf(t->o->log, "nothing to resume in %s: starting\n", folder);
         FT_TRY(ft_history_write(t->history, NULL, 0));
+        ft_generations_remove(t->last);
         unlink(t->quarantine); /* of the run that was here */
     }
     FT_TRY(write_config(t));
@@ -530,8 +580,12 @@ static ft_err train(trainer *t) {
 }
 
 ft_err ft_train_run(ft_run *r, const ft_train_options *o) {
-    trainer t = {.r = r, .o = o};
-    FT_TRY(open_folder(&t));
+    trainer t = {.r = r, .o = o, .lock = -1};
+    ft_err opened = open_folder(&t);
+    if (opened != FT_OK) {
+        if (t.lock >= 0) close(t.lock);
+        return opened;
+    }
     double start = ft_clock();
     ft_err e = train(&t);
     t.profile.total = ft_clock() - start;
@@ -544,7 +598,10 @@ ft_err ft_train_run(ft_run *r, const ft_train_options *o) {
         snprintf(message, sizeof message, "%s", ft_err_message());
         tell_bad_images(&t);
         ft_tfevents_close(&t.events);
+        if (t.lock >= 0) close(t.lock);
         return ft_err_set(e, "%s", message);
     }
-    return ft_tfevents_close(&t.events);
+    e = ft_tfevents_close(&t.events);
+    if (t.lock >= 0) close(t.lock);
+    return e;
 }

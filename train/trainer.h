@@ -16,13 +16,16 @@ typedef struct ft_train_options {
     FILE *results;                     /* the final table; NULL: none */
     FILE *profile;                     /* where the time went, at the end and when stopped; NULL: not told */
     const volatile sig_atomic_t *stop; /* not 0: save and return FT_E_STOPPED; may be NULL */
+    volatile sig_atomic_t *save;       /* not 0: save and go on, made 0; may be NULL */
+    volatile sig_atomic_t *tell;       /* not 0: say to log where the run stands, made 0; may be NULL */
+    FILE *fingerprint;                 /* a hash of the weights after each epoch; NULL: none */
 } ft_train_options;
 
 /* Trains r to its last epoch, or until early stopping or *stop, and evaluates the best weights on the test
  * part (on the validation part where there is none). What was saved stays valid whatever happens.
- * FT_E_CONFIG: the folder holds a run and neither resume nor overwrite was given; FT_E_NUMERIC: the loss is
- * no number any more (last.h5 is the last good point); FT_E_STOPPED after saving; FT_E_DATA, FT_E_WEIGHTS,
- * FT_E_IO, FT_E_MEMORY. */
+ * FT_E_CONFIG: the folder holds a run and neither resume nor overwrite was given, or another training works
+ * in it; FT_E_NUMERIC: the loss is no number any more (last.h5 is the last good point); FT_E_STOPPED after
+ * saving; FT_E_DATA, FT_E_WEIGHTS, FT_E_IO, FT_E_MEMORY. */
 ft_err ft_train_run(ft_run *r, const ft_train_options *o);
 
 #endif
