@@ -102,6 +102,18 @@ static ft_err finish_stream(ft_atomic_file *a) {
     return bad ? io_error("cannot write", a->path, error) : FT_OK;
 }
 
+ft_err ft_atomic_put(ft_atomic_file *a, const void *bytes, size_t n) {
+    const char *at = bytes;
+    while (n > 0) {
+        ssize_t written = write(a->fd, at, n);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return io_error("cannot write", a->path, written < 0 ? errno : EIO);
+        at += written;
+        n -= (size_t)written;
+    }
+    return FT_OK;
+}
+
 ft_err ft_atomic_commit(ft_atomic_file *a) {
     ft_err e = finish_stream(a);
     if (e == FT_OK && fsync(a->fd) != 0) e = io_error("cannot write", a->path, errno);

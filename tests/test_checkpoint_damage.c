@@ -47,7 +47,7 @@ static void replace_bias(hid_t f, int rank, const hsize_t dims[], hid_t type, hi
 }
 
 static void newer_format(hid_t f) {
-    set_int(f, "format_version", 4);
+    set_int(f, "format_version", 5);
 }
 static void no_format(hid_t f) {
     H5Adelete(f, "format");
@@ -176,7 +176,7 @@ static const struct {
     void (*change)(hid_t file);
     const char *message[3];
 } edits[] = {
-    {newer_format, {"format 4, newer than the 3", "update Facet"}},
+    {newer_format, {"format 5, newer than the 4", "update Facet"}},
     {no_format, {"is not a Facet checkpoint", "another program"}},
     {other_format, {"is not a Facet checkpoint"}},
     {unknown_arch, {"vgg16", "lenet"}},

@@ -228,6 +228,7 @@ static const struct {
     {"data: {center_crop: 0}", "1:21: data.center_crop: '0' is out of range; expected a number > 0 and <= 1"},
     {"train: {ema: 0,5: 1}",
      "1:16: unknown key '5' in train; valid keys there: batch, accumulate, epochs, eval_batch, eval_views, "
+     "non_finite, "
      "ema, lr_multipliers, phases, optimizer, clip, schedule, loss, early_stop, checkpoint, feature_cache"},
     {"train: {ema: 0x1p-3}", "1:14: train.ema: '0x1p-3' is not a number; expected a number >= 0 and < 1"},
     {"train: {ema: e5}", "1:14: train.ema: 'e5' is not a number; expected a number >= 0 and < 1"},

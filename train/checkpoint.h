@@ -35,6 +35,7 @@ typedef struct ft_progress {
     int64_t loss_images;
     double epoch_seconds; /* training time of the epoch under way */
     uint64_t seed;        /* of the run; resuming with another is refused */
+    double lr_scale;      /* of the learning rate, since the run rolled back; 0 means 1 */
 } ft_progress;
 
 /* Where a phase begins: at the present epoch and step, with nothing remembered of the one before. */

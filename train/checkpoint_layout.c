@@ -58,6 +58,7 @@ const ft_field ft_progress_fields[] = {
     F(I64, "loss_images", loss_images),
     F(F64, "epoch_seconds", epoch_seconds),
     F(U64, "seed", seed),
+    SINCE(4, F64, "lr_scale", lr_scale),
     {.name = NULL},
 };
 #undef F

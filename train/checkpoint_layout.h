@@ -7,7 +7,7 @@
 
 #define FT_CHECKPOINT_FORMAT "facet-checkpoint"
 /* 2: bn_scale and bn_unbiased of a model, phases of a training */
-enum { FT_CHECKPOINT_VERSION = 3 };
+enum { FT_CHECKPOINT_VERSION = 4 };
 
 /* A number of a structure that is kept as an attribute. Integers are int64 in the file, floats double. */
 typedef struct ft_field {

@@ -50,6 +50,11 @@ typedef enum {
     FT_CONFIG_VIEWS_FLIP,
     FT_CONFIG_VIEWS_CROPS
 } ft_config_views; /* ft_views */
+typedef enum {
+    FT_CONFIG_NON_FINITE_STOP,
+    FT_CONFIG_NON_FINITE_SKIP,
+    FT_CONFIG_NON_FINITE_ROLLBACK
+} ft_config_non_finite;
 typedef enum { FT_CONFIG_BAD_SKIP, FT_CONFIG_BAD_FAIL } ft_config_bad_images;
 typedef enum {
     FT_CONFIG_NORMALIZE_UNIT,
@@ -190,6 +195,7 @@ typedef struct ft_config {
     struct {
         int32_t batch, accumulate, epochs, eval_batch;
         ft_config_views eval_views;
+        ft_config_non_finite non_finite;
         struct {
             ft_config_optimizer name;
             double lr, momentum;

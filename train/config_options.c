@@ -72,6 +72,10 @@ static const ft_choice samplings[] = {{"shuffle", FT_CONFIG_SAMPLING_SHUFFLE},
                                       {"balanced", FT_CONFIG_SAMPLING_BALANCED},
                                       {"identities", FT_CONFIG_SAMPLING_IDENTITIES},
                                       {0}};
+static const ft_choice non_finite[] = {{"stop", FT_CONFIG_NON_FINITE_STOP},
+                                       {"skip", FT_CONFIG_NON_FINITE_SKIP},
+                                       {"rollback", FT_CONFIG_NON_FINITE_ROLLBACK},
+                                       {0}};
 static const ft_choice views[] = {{"one", FT_CONFIG_VIEWS_ONE},
                                   {"flip", FT_CONFIG_VIEWS_FLIP},
                                   {"crops", FT_CONFIG_VIEWS_CROPS},
@@ -281,6 +285,10 @@ const ft_option ft_options[] = {
            "Views of an image that evaluation takes the mean prediction of: one; flip: and its mirror image; "
            "crops: the "
            "centre, four corners and their mirror images."),
+    CHOICE(train.non_finite, non_finite, "stop",
+           "At a loss, gradient or weight that is no number: stop; skip the step, up to ten in a row; "
+           "rollback to the last "
+           "resume point and go on with half the learning rate, up to eight times."),
     REAL(train.ema, BELOW(0, 1), "0",
          "What the running average of the weights, used for evaluation, keeps at each step; 0: no average."),
     MAP(train.lr_multipliers, FROM(0),

@@ -119,7 +119,7 @@ ft_err ft_h5_save(ft_h5 *f) {
     if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) >= 0) size = H5Fget_file_image(f->file, NULL, 0);
     if (size <= 0 || H5Fget_vfd_handle(f->file, H5P_DEFAULT, (void **)&image) < 0)
         return ft_h5_write_error(f, "the file", "/");
-    fwrite(*image, 1, (size_t)size, f->target.stream); /* errors are found by commit */
+    FT_TRY(ft_atomic_put(&f->target, *image, (size_t)size));
     FT_TRY(ft_atomic_commit(&f->target));
     ft_h5_close(f);
     return FT_OK;

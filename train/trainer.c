@@ -5,29 +5,29 @@
 #include "tensor/par.h"
 #include "tensor/rng.h"
 #include "train/assess.h"
+#include "train/epoch_log.h"
+#include "train/finite.h"
 #include "train/generations.h"
 #include "train/profile.h"
 #include "train/progress_bar.h"
 #include "train/results.h"
+#include "train/run_folder.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-enum { MOST_TOLD = 10 /* bad images named in the log at a time */ };
+enum { MOST_TOLD = 10 /* bad images named in the log at a time */, MOST_SKIPPED = 10, MOST_ROLLED_BACK = 8 };
 
 /* A run under way. */
 typedef struct trainer {
     ft_run *r;
     const ft_train_options *o;
-    char last[FT_CONFIG_PATH_BYTES], best[FT_CONFIG_PATH_BYTES], history[FT_CONFIG_PATH_BYTES],
-        config[FT_CONFIG_PATH_BYTES], quarantine[FT_CONFIG_PATH_BYTES];
-    int lock;      /* the folder, locked; -1: it is not */
+    ft_run_folder at;
     int32_t n_bad; /* bad images told of */
+    int32_t skipped,
+        rolled_back; /* steps without numbers: skipped in a row, and how often the run was put back */
+    ft_statistics statistics; /* as they were before the step */
     ft_tfevents events;
     ft_progress_bar bar;
     ft_profile profile;
@@ -65,16 +65,16 @@ static ft_err tell_bad_images(trainer *t) {
         ft_dataset_name(t->r->ds, ft_quarantine_sample(q, k, &reason), name, sizeof name);
         fprintf(t->o->log, "left out %s: %s\n", name, reason);
     }
-    if (t->o->log) fprintf(t->o->log, "left out %d bad images so far; %s names them\n", n, t->quarantine);
+    if (t->o->log) fprintf(t->o->log, "left out %d bad images so far; %s names them\n", n, t->at.quarantine);
     t->n_bad = n;
-    return ft_quarantine_write(q, t->quarantine);
+    return ft_quarantine_write(q, t->at.quarantine);
 }
 
 static ft_err save(trainer *t) {
     double start = ft_clock();
     seconds_in_epoch(t);
     FT_TRY(tell_bad_images(t)); /* --resume reads it, too */
-    FT_TRY(ft_generations_write(t->last, t->r->config->train.checkpoint.keep, t->r->model, &t->r->state));
+    FT_TRY(ft_generations_write(t->at.last, t->r->config->train.checkpoint.keep, t->r->model, &t->r->state));
     t->saved_at = ft_clock();
     charge(t, FT_PROFILE_CHECKPOINTS, start);
     return FT_OK;
@@ -125,6 +125,18 @@ static double total_loss(const ft_run *r, int32_t n) {
     return loss;
 }
 
+/* The loss is none: says where that comes from. */
+static ft_err blame(trainer *t, const ft_batch *b, uint64_t seed, double loss) {
+    const ft_progress *p = &t->r->state.progress;
+    char why[512];
+    ft_finite_blame(t->r, b->n, seed);
+    snprintf(why, sizeof why, "%s", ft_err_message());
+    FT_FAIL(NUMERIC,
+            "the loss is %s at step %lld (epoch %lld): %s; lower train.optimizer.lr, set train.clip.norm or "
+            "train.non_finite",
+            isnan(loss) ? "not a number" : "infinite", (long long)p->step + 1, (long long)p->epoch + 1, why);
+}
+
 /* Forward and backward of one batch. The gradient is weighted by the batch's size where several make a step.
  */
 static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
@@ -140,10 +152,7 @@ static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
         ft_rng_derive(ft_rng_derive_name(p->seed, "dropout"), (uint64_t)(p->step * accumulate + micro));
     ft_plan_forward(ph->plan, b->n, seed);
     double loss = total_loss(r, b->n);
-    FT_REQUIRE(isfinite(loss), NUMERIC,
-               "the loss is %s at step %lld (epoch %lld): the training diverged; lower "
-               "train.optimizer.lr or set train.clip.norm, then start again",
-               isnan(loss) ? "not a number" : "infinite", (long long)p->step + 1, (long long)p->epoch + 1);
+    if (!isfinite(loss)) return blame(t, b, seed, loss);
     ft_real share = accumulate == 1 ? 1 : (ft_real)b->n / (ft_real)ph->config.train.batch;
     ft_plan_backward(ph->plan, share, micro > 0);
     p->loss_sum += loss * b->n;
@@ -155,35 +164,73 @@ static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
 static double learning_rate(const ft_run *r, int64_t step) {
     const ft_phase *ph = &r->phase;
     const ft_progress *p = &r->state.progress;
-    return ft_schedule_lr(&ph->schedule, ph->config.train.optimizer.lr, step - p->phase_step, ph->steps,
-                          ph->steps * ph->config.train.epochs, &p->plateau);
+    double lr = ft_schedule_lr(&ph->schedule, ph->config.train.optimizer.lr, step - p->phase_step, ph->steps,
+                               ph->steps * ph->config.train.epochs, &p->plateau);
+    return p->lr_scale > 0 ? p->lr_scale * lr : lr;
 }
 
-/* One optimiser step: up to `accumulate` batches. *done: the epoch has no more batches. */
-static ft_err run_step(trainer *t, bool *done) {
-    ft_run *r = t->r;
-    ft_phase *ph = &r->phase;
-    ft_progress *p = &r->state.progress;
-    int32_t accumulate = ph->config.train.accumulate, micro = 0;
-    int64_t images = 0, next = p->batch;
-    for (; micro < accumulate; micro++) {
+/* Forward and backward of up to `accumulate` batches: *images of them, the next batch is *next. */
+static ft_err run_batches(trainer *t, int64_t *images, int64_t *next) {
+    ft_phase *ph = &t->r->phase;
+    const ft_progress *p = &t->r->state.progress;
+    for (int32_t micro = 0; micro < ph->config.train.accumulate; micro++) {
         ft_batch b;
         double start = ft_clock();
         FT_TRY(ft_loader_next(ph->loader, &b));
         charge(t, FT_PROFILE_LOADING, start);
-        next = b.next;
+        *next = b.next;
         if (b.n == 0) break;
         FT_TRY(run_batch(t, &b, micro));
-        images += b.n;
+        *images += b.n;
     }
-    *done = next >= ph->batches;
-    if (micro == 0) return FT_OK;
-    double lr = learning_rate(r, p->step);
-    double scale = accumulate == 1 ? 1 : (double)ph->config.train.batch / (double)images, start = ft_clock();
+    ft_err e = *images ? ft_finite_gradients(t->r) : FT_OK;
+    return e == FT_OK
+               ? e
+               : ft_err_prefix(e, "step %lld (epoch %lld)", (long long)p->step + 1, (long long)p->epoch + 1);
+}
+
+static ft_err update(trainer *t, int64_t images) {
+    ft_run *r = t->r;
+    const ft_phase *ph = &r->phase;
+    const ft_progress *p = &r->state.progress;
+    double lr = learning_rate(r, p->step), start = ft_clock();
+    double scale = ph->config.train.accumulate == 1 ? 1 : (double)ph->config.train.batch / (double)images;
     FT_TRY(ft_optim_step(r->state.optim, (const ft_real *const *)ph->grads, lr, scale, NULL));
     if (r->state.ema) ft_ema_update(r->state.ema);
     ft_graph_touch(r->model->g);
+    ft_err e = ft_finite_parameters(r);
     charge(t, FT_PROFILE_OPTIMIZER, start);
+    return e == FT_OK ? e
+                      : ft_err_prefix(e, "after step %lld (epoch %lld)", (long long)p->step + 1,
+                                      (long long)p->epoch + 1);
+}
+
+/* Forgets the step under way, of which a number is none. */
+static ft_err skip_step(trainer *t) {
+    if (++t->skipped > MOST_SKIPPED)
+        return ft_err_prefix(FT_E_NUMERIC, "after %d skipped steps in a row", MOST_SKIPPED);
+    ft_statistics_restore(&t->statistics, t->r);
+    ft_progress_bar_clear(&t->bar);
+    if (t->o->log) fprintf(t->o->log, "skipped  %s\n", ft_err_message());
+    return FT_OK;
+}
+
+/* One optimiser step: up to `accumulate` batches. *done: the epoch has no more batches. */
+static ft_err run_step(trainer *t, bool *done) {
+    ft_progress *p = &t->r->state.progress;
+    bool skips = t->r->config->train.non_finite == FT_CONFIG_NON_FINITE_SKIP;
+    int64_t images = 0, next = p->batch;
+    if (skips) FT_TRY(ft_statistics_keep(&t->statistics, t->r));
+    ft_err e = run_batches(t, &images, &next);
+    *done = next >= t->r->phase.batches;
+    if (e == FT_E_NUMERIC && skips) {
+        FT_TRY(skip_step(t));
+    } else {
+        FT_TRY(e);
+        if (images == 0) return FT_OK;
+        FT_TRY(update(t, images));
+        t->skipped = 0;
+    }
     p->batch = next;
     p->step++;
     t->profile.steps++;
@@ -205,7 +252,7 @@ static ft_err heed_signals(trainer *t) {
     if (!t->o->save || !*t->o->save) return FT_OK;
     *t->o->save = 0;
     FT_TRY(save(t));
-    if (t->o->log) fprintf(t->o->log, "saved %s at step %lld\n", t->last, (long long)p->step);
+    if (t->o->log) fprintf(t->o->log, "saved %s at step %lld\n", t->at.last, (long long)p->step);
     return FT_OK;
 }
 
@@ -286,51 +333,11 @@ static ft_err run_epoch(trainer *t) {
 
 /* ---- the end of an epoch ---- */
 
-static double monitored(ft_config_monitor monitor, const ft_history_row *row) {
-    switch (monitor) {
-    case FT_CONFIG_MONITOR_NONE:
-        break;
-    case FT_CONFIG_MONITOR_VAL_LOSS:
-        return row->val_loss;
-    case FT_CONFIG_MONITOR_VAL_ACCURACY:
-        return row->val_accuracy;
-    case FT_CONFIG_MONITOR_VAL_F1:
-        return row->val_f1;
-    case FT_CONFIG_MONITOR_VAL_RECALL:
-        return row->val_recall;
-    case FT_CONFIG_MONITOR_VAL_AUC:
-        return row->val_auc;
-    }
-    return NAN;
-}
-
-static bool is_better(ft_config_monitor monitor, double value, double best, double min_delta) {
-    if (isnan(value)) return false;
-    if (isnan(best)) return true;
-    return monitor == FT_CONFIG_MONITOR_VAL_LOSS ? value < best - min_delta : value > best + min_delta;
-}
-
 /* Evaluation uses the average of the weights where there is one. */
 static void swap_average(trainer *t) {
     if (!t->r->state.ema) return;
     ft_ema_swap(t->r->state.ema);
     ft_graph_touch(t->r->model->g);
-}
-
-/* A line for each further head: its first number. */
-static void tell_heads(const trainer *t, const ft_evaluation *ev) {
-    for (int32_t k = 0; k < ev->n_heads && t->o->log; k++) {
-        const ft_head_result *h = &ev->head_results[k];
-        if (h->numbers)
-            fprintf(t->o->log, "  %s: mean absolute error %.4g, correlation %.4f\n", h->name, h->numbers->mae,
-                    h->numbers->correlation);
-        else if (h->classes)
-            fprintf(t->o->log, "  %s: accuracy %.4f, F1 %.4f\n", h->name, h->classes->accuracy,
-                    h->classes->f1_macro);
-        else
-            fprintf(t->o->log, "  %s: F1 %.4f (micro), all right %.4f\n", h->name, h->multilabel->f1_micro,
-                    h->multilabel->accuracy);
-    }
 }
 
 static ft_err validate(trainer *t, ft_history_row *row) {
@@ -345,7 +352,7 @@ static ft_err validate(trainer *t, ft_history_row *row) {
     row->val_recall = ev.metrics.recall_macro;
     row->val_f1 = ev.metrics.f1_macro;
     row->val_auc = ev.metrics.roc_auc_ovr_macro;
-    tell_heads(t, &ev);
+    if (t->o->log) ft_tell_heads(t->o->log, &ev);
     ft_evaluation_free(&ev);
     return FT_OK;
 }
@@ -355,10 +362,11 @@ static ft_err validate_and_keep_best(trainer *t, ft_history_row *row) {
     ft_progress *p = &t->r->state.progress;
     ft_config_monitor monitor = t->r->config->train.checkpoint.monitor;
     FT_TRY(validate(t, row));
-    double value = monitored(monitor, row);
-    if (t->r->phase.val.plan && !is_better(monitor, value, p->best, 0) && p->best_epoch >= 0) return FT_OK;
+    double value = ft_monitored(monitor, row);
+    if (t->r->phase.val.plan && !ft_monitored_better(monitor, value, p->best, 0) && p->best_epoch >= 0)
+        return FT_OK;
     double start = ft_clock();
-    FT_TRY(ft_checkpoint_write(t->best, t->r->model, NULL));
+    FT_TRY(ft_checkpoint_write(t->at.best, t->r->model, NULL));
     charge(t, FT_PROFILE_CHECKPOINTS, start);
     p->best = value;
     p->best_epoch = p->epoch;
@@ -372,25 +380,14 @@ static ft_err log_scalars(trainer *t, const ft_history_row *row) {
     return ft_tfevents_flush(&t->events);
 }
 
-static void print_epoch(const trainer *t, const ft_history_row *row) {
-    if (!t->o->log) return;
-    fprintf(t->o->log, "epoch %lld/%d  loss %.4f", (long long)row->epoch, t->r->config->train.epochs,
-            row->train_loss);
-    if (t->r->phase.val.plan)
-        fprintf(t->o->log, "  val_loss %.4f  val_accuracy %.4f  val_recall %.4f  val_f1 %.4f  val_auc %.4f",
-                row->val_loss, row->val_accuracy, row->val_recall, row->val_f1, row->val_auc);
-    fprintf(t->o->log, "  lr %.3g  %.1f img/s  %.1f s%s\n", row->lr, row->images_per_second, row->seconds,
-            t->r->state.progress.best_epoch == row->epoch - 1 ? "  *" : "");
-    fflush(t->o->log);
-}
-
 /* Should training end here? Remembers how long nothing improved. */
 static bool stops_early(trainer *t, const ft_history_row *row) {
     const ft_config *c = &t->r->phase.config;
     ft_progress *p = &t->r->state.progress;
     if (c->train.early_stop.monitor == FT_CONFIG_MONITOR_NONE) return false;
-    double value = monitored(c->train.early_stop.monitor, row);
-    if (is_better(c->train.early_stop.monitor, value, p->stop_best, c->train.early_stop.min_delta)) {
+    double value = ft_monitored(c->train.early_stop.monitor, row);
+    if (ft_monitored_better(c->train.early_stop.monitor, value, p->stop_best,
+                            c->train.early_stop.min_delta)) {
         p->stop_best = value;
         p->stop_bad = 0;
     } else
@@ -414,7 +411,9 @@ static ft_err end_epoch(trainer *t) {
     ft_err e = validate_and_keep_best(t, &row);
     swap_average(t);
     FT_TRY(e);
-    print_epoch(t, &row);
+    if (t->o->log)
+        ft_tell_epoch(t->o->log, &row, r->config->train.epochs, r->phase.val.plan != NULL,
+                      p->best_epoch == row.epoch - 1);
     if (t->o->fingerprint)
         fprintf(t->o->fingerprint, "epoch %lld  %016llx\n", (long long)row.epoch,
                 (unsigned long long)ft_model_fingerprint(r->model));
@@ -423,12 +422,12 @@ static ft_err end_epoch(trainer *t) {
                 ft_config_choice(&r->phase.config, "train.early_stop.monitor"), p->stop_bad);
     if (r->phase.schedule.kind == FT_SCHEDULE_PLATEAU)
         ft_plateau_update(&p->plateau, &r->phase.schedule,
-                          monitored(r->phase.config.train.schedule.monitor, &row));
+                          ft_monitored(r->phase.config.train.schedule.monitor, &row));
     p->epoch++;
     p->batch = p->loss_images = 0;
     p->loss_sum = p->epoch_seconds = 0;
     t->resumed_at = ft_clock();
-    FT_TRY(ft_history_append(t->history, &row));
+    FT_TRY(ft_history_append(t->at.history, &row));
     FT_TRY(log_scalars(t, &row));
     return save(t);
 }
@@ -463,70 +462,25 @@ static ft_err next_phase(trainer *t) {
 
 static ft_err write_config(const trainer *t) {
     ft_atomic_file a;
-    FT_TRY(ft_atomic_open(&a, t->config));
+    FT_TRY(ft_atomic_open(&a, t->at.config));
     fputs(t->r->model->config, a.stream);
     return ft_atomic_commit(&a);
 }
 
-/* For as long as this process lives: a folder takes one training at a time. */
-static ft_err lock_folder(trainer *t) {
-    t->lock = open(t->o->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (t->lock < 0 || flock(t->lock, LOCK_EX | LOCK_NB) == 0) return FT_OK; /* some file systems cannot */
-    FT_REQUIRE(
-        errno != EWOULDBLOCK, CONFIG,
-        "%s: another training works in this folder; wait for it, stop it, or write elsewhere with --out DIR",
-        t->o->folder);
-    return FT_OK;
-}
-
-/* Puts the run where the newest resume point that is not damaged stands. */
-static ft_err resume(trainer *t) {
-    ft_progress there;
-    char path[4096], why[1024];
-    FT_TRY(ft_generations_find(t->last, path, why));
-    if (*why && t->o->log) fprintf(t->o->log, "%s; going on from the one before, %s\n", why, path);
-    FT_TRY(ft_checkpoint_read_progress(path, &there));
-    FT_REQUIRE(there.phase < ft_config_n_phases(t->r->config), WEIGHTS,
-               "cannot resume from '%s': it is in phase %lld, and the configuration has %d", path,
-               (long long)there.phase + 1, ft_config_n_phases(t->r->config));
-    if (there.phase != t->r->phase.number) FT_TRY(ft_phase_enter(t->r, (int32_t)there.phase));
-    FT_TRY(ft_checkpoint_resume(path, t->r->model, &t->r->state));
-    const ft_progress *p = &t->r->state.progress;
-    if (t->o->log)
-        fprintf(t->o->log, "resumed  %s: epoch %lld, batch %lld, step %lld\n", path, (long long)p->epoch + 1,
-                (long long)p->batch, (long long)p->step);
-    return FT_OK;
-}
-
 /* Makes the folder, or finds the run in it, and puts the run where it stopped. */
 static ft_err open_folder(trainer *t) {
-    const char *folder = t->o->folder;
-    FT_TRY(ft_folder_file(t->last, sizeof t->last, folder, "last.h5"));
-    FT_TRY(ft_folder_file(t->best, sizeof t->best, folder, "best.h5"));
-    FT_TRY(ft_folder_file(t->history, sizeof t->history, folder, "history.csv"));
-    FT_TRY(ft_folder_file(t->config, sizeof t->config, folder, "config.yaml"));
-    FT_TRY(ft_folder_file(t->quarantine, sizeof t->quarantine, folder, "quarantine.csv"));
-    FT_TRY(ft_folder_make(folder));
-    FT_TRY(lock_folder(t));
-    bool saved = ft_generations_exist(t->last), exists = saved || access(t->best, F_OK) == 0;
-    FT_REQUIRE(!exists || t->o->resume || t->o->overwrite, CONFIG,
-               "%s: there is a run in this folder; --resume goes on with it, --out DIR writes elsewhere, "
-               "--overwrite starts anew",
-               folder);
+    bool saved;
+    FT_TRY(ft_run_folder_open(&t->at, t->o->folder, t->o->resume, t->o->overwrite, &saved));
     if (t->o->resume && saved) {
-        FT_TRY(resume(t));
-        if (t->r->quarantine) {
-            FT_TRY(ft_quarantine_read(t->r->quarantine, t->quarantine));
-            t->n_bad = ft_quarantine_count(t->r->quarantine);
-        }
+        FT_TRY(ft_run_folder_resume(&t->at, t->r, t->o->log));
+        if (t->r->quarantine) t->n_bad = ft_quarantine_count(t->r->quarantine);
     } else {
-        if (t->o->resume && t->o->log) fprintf(t->o->log, "nothing to resume in %s: starting\n", folder);
-        FT_TRY(ft_history_write(t->history, NULL, 0));
-        ft_generations_remove(t->last);
-        unlink(t->quarantine); /* of the run that was here */
+        if (t->o->resume && t->o->log)
+            fprintf(t->o->log, "nothing to resume in %s: starting\n", t->o->folder);
+        FT_TRY(ft_run_folder_clear(&t->at));
     }
     FT_TRY(write_config(t));
-    return ft_tfevents_open(&t->events, folder);
+    return ft_tfevents_open(&t->events, t->o->folder);
 }
 
 /* Evaluates the best weights on the test part, or on the validation part. */
@@ -538,14 +492,14 @@ static ft_err final_results(trainer *t) {
     ft_evaluator e;
     ft_evaluation ev;
     ft_assess_options o = ft_assess_as(r->config, &r->split, ft_part_name(part), r->quarantine);
-    FT_TRY(ft_checkpoint_read_model(t->best, &best));
+    FT_TRY(ft_checkpoint_read_model(t->at.best, &best));
     ft_err err = ft_assess(&e, best, r->ds, r->split.index[part], r->split.n[part], &o, NULL, NULL, &ev);
     if (err == FT_OK) {
         ft_results results = {.evaluation = &ev,
                               .of = &e,
                               .title = t->o->folder,
                               .split = o.part,
-                              .history_path = t->history,
+                              .history_path = t->at.history,
                               .direct = o.evaluator.direct};
         err = ft_results_write(t->o->folder, &results);
         if (err == FT_OK && t->o->results) err = ft_assess_print(t->o->results, &e, &ev, o.part);
@@ -557,18 +511,38 @@ static ft_err final_results(trainer *t) {
     return err;
 }
 
+/* Puts a run whose numbers are none any more back to its last resume point, to go on more carefully; the
+ * error if it was put back too often already, or has none. */
+static ft_err roll_back(trainer *t) {
+    ft_run *r = t->r;
+    char why[1024];
+    snprintf(why, sizeof why, "%s", ft_err_message());
+    if (t->rolled_back++ >= MOST_ROLLED_BACK || !ft_generations_exist(t->at.last)) return FT_E_NUMERIC;
+    double scale = (r->state.progress.lr_scale > 0 ? r->state.progress.lr_scale : 1) / 2;
+    int32_t phase = r->phase.number;
+    if (t->o->log) fprintf(t->o->log, "rolling back to go on with %g of the learning rate: %s\n", scale, why);
+    FT_TRY(ft_run_folder_resume(&t->at, r, t->o->log));
+    r->state.progress.lr_scale = scale;
+    return r->phase.number == phase ? FT_OK : begin_phase(t);
+}
+
 static ft_err train(trainer *t) {
     t->saved_at = ft_clock();
     if (!phase_finished(t)) FT_TRY(begin_phase(t));
     while (!finished(t)) {
         ft_err e = phase_finished(t) ? next_phase(t) : FT_OK;
         if (e == FT_OK) e = run_epoch(t);
+        if (e == FT_E_NUMERIC && t->r->config->train.non_finite == FT_CONFIG_NON_FINITE_ROLLBACK) {
+            FT_TRY(roll_back(t));
+            continue;
+        }
         if (e == FT_OK) e = end_epoch(t);
         if (e == FT_OK && stop_wanted(t) && !finished(t)) e = FT_E_STOPPED;
         if (e == FT_E_STOPPED) {
             FT_TRY(save(t));
             FT_FAIL(STOPPED, "stopped at epoch %lld, step %lld; %s is saved, go on with --resume",
-                    (long long)t->r->state.progress.epoch + 1, (long long)t->r->state.progress.step, t->last);
+                    (long long)t->r->state.progress.epoch + 1, (long long)t->r->state.progress.step,
+                    t->at.last);
         }
         FT_TRY(e);
     }
@@ -579,29 +553,27 @@ static ft_err train(trainer *t) {
     return FT_OK;
 }
 
-ft_err ft_train_run(ft_run *r, const ft_train_options *o) {
-    trainer t = {.r = r, .o = o, .lock = -1};
-    ft_err opened = open_folder(&t);
-    if (opened != FT_OK) {
-        if (t.lock >= 0) close(t.lock);
-        return opened;
-    }
+static ft_err train_and_profile(trainer *t) {
     double start = ft_clock();
-    ft_err e = train(&t);
-    t.profile.total = ft_clock() - start;
-    if (o->profile && (e == FT_OK || e == FT_E_STOPPED)) {
-        ft_err printed = ft_profile_print(o->profile, &t.profile, r->phase.plan);
+    ft_err e = train(t);
+    t->profile.total = ft_clock() - start;
+    if (t->o->profile && (e == FT_OK || e == FT_E_STOPPED)) {
+        ft_err printed = ft_profile_print(t->o->profile, &t->profile, t->r->phase.plan);
         if (printed != FT_OK) e = printed;
     }
-    if (e != FT_OK) { /* it is the one to report, whatever else fails */
-        char message[1024];
-        snprintf(message, sizeof message, "%s", ft_err_message());
-        tell_bad_images(&t);
-        ft_tfevents_close(&t.events);
-        if (t.lock >= 0) close(t.lock);
-        return ft_err_set(e, "%s", message);
-    }
-    e = ft_tfevents_close(&t.events);
-    if (t.lock >= 0) close(t.lock);
+    if (e == FT_OK) return ft_tfevents_close(&t->events);
+    char message[1024]; /* it is the one to report, whatever else fails */
+    snprintf(message, sizeof message, "%s", ft_err_message());
+    tell_bad_images(t);
+    ft_tfevents_close(&t->events);
+    return ft_err_set(e, "%s", message);
+}
+
+ft_err ft_train_run(ft_run *r, const ft_train_options *o) {
+    trainer t = {.r = r, .o = o, .at.lock = -1};
+    ft_err e = open_folder(&t);
+    if (e == FT_OK) e = train_and_profile(&t);
+    ft_run_folder_close(&t.at);
+    ft_statistics_free(&t.statistics);
     return e;
 }
