@@ -33,8 +33,8 @@ ft_err ft_atomic_begin(ft_atomic_file *a, const char *path);
 /* All of it: replaces path by what write puts into the stream. FT_E_IO, FT_E_MEMORY, or write's own failure:
  * path is as it was. */
 ft_err ft_atomic_write(const char *path, ft_err (*write)(FILE *stream, const void *ctx), const void *ctx);
-/* Writes n bytes at once, past the stream, which has been given none: for what is large and whole in memory. FT_E_IO says
- * what failed; a is still to be committed or aborted. */
+/* Writes n bytes at once, past the stream, which has been given none: for what is large and whole in memory.
+ * FT_E_IO says what failed; a is still to be committed or aborted. */
 ft_err ft_atomic_put(ft_atomic_file *a, const void *bytes, size_t n);
 /* Makes the new content the file's content and releases *a.
  * FT_E_IO (disk full, an earlier write failed, another process replaces the same file): path is as it was,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need, builds, and runs everything: the formatting; the release build with warnings as errors; the same
 # tests under AddressSanitizer and UndefinedBehaviorSanitizer; a build with Clang; a short run of the
-# fuzzers. `--quick`: the formatting and the release build.
+# fuzzers. `--quick`: the formatting and the release build. `--coverage`: how many lines and branches the tests reach, instead.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,13 @@ suite() { # NAME CMAKE_OPTION...
     cmake --build "build-$name" -j "$jobs" >/dev/null
     ctest --test-dir "build-$name" -j "$jobs" --output-on-failure
 }
+
+if [ "${1:-}" = "--coverage" ]; then
+    tools/install_packages.sh --coverage
+    suite coverage -DFACET_DOUBLE=OFF -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="-O1 --coverage"
+    gcovr --root . --filter '(tensor|layers|optim|data|train|eval)/' --exclude-unreachable-branches --print-summary build-coverage
+    exit 0
+fi
 
 echo "== format"
 find . -path './build*' -prune -o -name '*.[ch]' -print | xargs clang-format --dry-run --Werror

@@ -8,6 +8,8 @@ packages="gcc libc6-dev make cmake pkg-config libopenblas-openmp-dev libhdf5-dev
 zlib1g-dev libjansson-dev libxxhash-dev dataset-fashion-mnist"
 if [ "${1:-}" = "--tests" ]; then
     packages="$packages git check clang libclang-rt-dev libomp-dev clang-format strace chromium fonts-dejavu-core"
+elif [ "${1:-}" = "--coverage" ]; then
+    packages="$packages gcovr"
 elif [ "${1:-}" = "--peers" ]; then
     packages="$packages python3-torch python3-torchvision python3-pil"
     command -v npm >/dev/null || packages="$packages nodejs npm" # another distribution of them conflicts with Debian's

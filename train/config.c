@@ -163,7 +163,8 @@ static bool find_item(const char *list, int32_t i, const char **item, size_t *le
     if (!*list) return false;
     for (; i > 0; i--) {
         list = strchr(list, ',');
-        if (!list++) return false;
+        if (!list) return false;
+        list++;
     }
     *item = list;
     *len = strcspn(list, ",");
