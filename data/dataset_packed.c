@@ -3,6 +3,7 @@
  * image's checksum is verified when it is read.
  */
 #include "data/dataset_kind.h"
+#include "data/hdf5_start.h"
 #include "data/pack_layout.h"
 
 #include <errno.h>
@@ -306,7 +307,7 @@ static ft_err fill(packed *d, const char *path) {
     FT_REQUIRE(d->path, MEMORY, "%s: no memory to open the data", path);
     d->fd = open(path, O_RDONLY | O_CLOEXEC);
     FT_REQUIRE(d->fd >= 0, IO, "%s: cannot open: %s", path, strerror(errno));
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ft_hdf5_start();
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     FT_REQUIRE(file >= 0, DATA, "%s: not an HDF5 file, or its start is damaged", path);
     ft_err e = read_tables(d, file);

@@ -1,3 +1,4 @@
+#include "data/hdf5_start.h"
 #include "data/pack.h"
 
 #include "data/pack_layout.h"
@@ -200,7 +201,7 @@ ft_err ft_pack_write(const ft_dataset *ds, const ft_pack_options *o, const char 
                      void *ctx, int32_t *n_packed) {
     writer w = {.path = path, .file = -1, .bytes = -1};
     ft_atomic_file a;
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ft_hdf5_start();
     FT_TRY(ft_atomic_begin(&a, path));
     ft_err e = allocate(&w, ds->n);
     if (e == FT_OK) e = open_file(&w, a.temp);

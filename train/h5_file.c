@@ -1,5 +1,6 @@
 /* HDF5 files: opening, saving, listing. */
 #include "train/h5_file.h"
+#include "data/hdf5_start.h"
 #include "train/h5_internal.h"
 
 #include <errno.h>
@@ -64,7 +65,7 @@ static ft_err look_at(const char *path) {
 ft_err ft_h5_open(ft_h5 *f, const char *path) {
     *f = (ft_h5){.file = -1, .path = path, .target.fd = -1};
     FT_TRY(look_at(path));
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ft_hdf5_start();
     errno = 0;
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     /* Files are replaced whole, so there is nothing to lock against, and locks fail on some network disks. */
@@ -97,7 +98,7 @@ static ft_err create(ft_h5 *f, const char *path, size_t expected_bytes, bool pla
     FT_REQUIRE(trial, MEMORY, "cannot write '%s': no memory for %zu MB", path, expected_bytes >> 20);
     free(trial);
     FT_TRY(ft_atomic_open(&f->target, path));
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ft_hdf5_start();
     f->file = create_in_memory(expected_bytes, plain);
     if (f->file >= 0) return FT_OK;
     ft_err e = ft_h5_write_error(f, "a file", "/");

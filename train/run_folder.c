@@ -9,14 +9,20 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+enum { PATIENCE = 20 /* tenths of a second: a process that was just killed takes a moment to let go */ };
+
 static ft_err lock_folder(ft_run_folder *f, const char *path) {
     f->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (f->lock < 0 || flock(f->lock, LOCK_EX | LOCK_NB) == 0) return FT_OK; /* some file systems cannot */
-    FT_REQUIRE(
-        errno != EWOULDBLOCK, CONFIG,
+    if (f->lock < 0) return FT_OK;
+    for (int tenth = 0; tenth < PATIENCE; tenth++) {
+        if (flock(f->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+            return FT_OK; /* some file systems cannot */
+        usleep(100000);
+    }
+    FT_FAIL(
+        CONFIG,
         "%s: another training works in this folder; wait for it, stop it, or write elsewhere with --out DIR",
         path);
-    return FT_OK;
 }
 
 static ft_err find(ft_run_folder *f, const char *path, bool resume, bool overwrite, bool *saved) {

@@ -1,4 +1,5 @@
 #include "train/tensor_file.h"
+#include "data/hdf5_start.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@ static ft_err open_file(ft_tensor_file *t, const char *path) {
     FT_REQUIRE(stat(path, &st) == 0 && access(path, R_OK) == 0, DATA, "cannot open '%s': %s", path,
                strerror(errno));
     FT_REQUIRE(S_ISREG(st.st_mode), DATA, "'%s' is not a file", path);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ft_hdf5_start();
     t->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     FT_REQUIRE(t->file >= 0, DATA, "'%s' is not an HDF5 file, or a damaged one", path);
     return FT_OK;

@@ -7,6 +7,7 @@
  *
  * Keras 3's layout is in weight_keras3.c.
  */
+#include "data/hdf5_start.h"
 #include "train/h5_internal.h"
 #include "train/weight_hdf5.h"
 #include "train/zip_file.h"
@@ -133,7 +134,7 @@ static ft_err read_open(ft_weight_file *f, hid_t file) {
 /* image (image_bytes): the file in memory, or NULL: it is read from path. */
 static ft_err read_file(const char *path, const void *image, size_t image_bytes, ft_weight_file **out) {
     *out = NULL;
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ft_hdf5_start();
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
     bool ready = access >= 0;
     if (image)
