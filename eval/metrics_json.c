@@ -43,7 +43,9 @@ static void calibration(FILE *f, const ft_metrics *m) {
 static void thresholds(FILE *f, const ft_thresholds *t) {
     if (!t || !t->chosen_on) return;
     fprintf(f, ",\n  \"thresholds\": {\n    \"chosen_on\": \"%s\"", t->chosen_on);
+    if (t->wanted > 0) fprintf(f, ",\n    \"fpr_wanted_at_most\": %.17g", t->wanted);
     for (int rule = 0; rule < FT_N_RULES; rule++) {
+        if (!ft_rule_applies(t, rule)) continue;
         fprintf(f, ",\n    \"%s\": {", ft_rule_name(rule));
         for (int i = 0; i < FT_N_THRESHOLD_NUMBERS; i++) {
             fprintf(f, "%s\"%s\": ", i ? ", " : "", ft_threshold_name(i));
@@ -140,7 +142,7 @@ static void class_reasons(reasons *r, const ft_metrics *m) {
 
 static void threshold_reasons(reasons *r, const ft_thresholds *t) {
     for (int rule = 0; t && t->chosen_on && rule < FT_N_RULES; rule++)
-        for (int i = 0; i < FT_N_THRESHOLD_NUMBERS; i++) {
+        for (int i = 0; ft_rule_applies(t, rule) && i < FT_N_THRESHOLD_NUMBERS; i++) {
             char name[64];
             snprintf(name, sizeof name, "thresholds.%s.%s", ft_rule_name(rule), ft_threshold_name(i));
             add_reason(r, name, ft_threshold_reason(&t->rule[rule], i));

@@ -22,12 +22,13 @@ typedef struct ft_metrics_file {
  *    "per_class": [{"name", "support", "precision", "recall", "f1", "roc_auc", "average_precision"}],
  *    "calibration": [{"n": int, "accuracy": x, "confidence": x}],   of an empty bin n alone
  *    "bootstrap": {"replicates": int, "level": x, "seed": int},
- *    "thresholds": {"chosen_on": "val", "max_f1": {"threshold": x, "accuracy": x, "precision", "recall",
- * "f1", "fpr", "youden"}, ...}, "heads": {name: {"kind": "number", "mae": x, ...}, name: {"kind": "class",
- * "accuracy": x, ...}}, "undefined": {"roc_auc_ovr_macro": reason, "per_class[3].precision": reason,
- * "heads.age.r2": reason, ...}} A number with an interval is {"value": x, "low": x, "high": x}. A head of
- * classes has its confusion and per_class, too. An undefined number is null and has its reason in
- * "undefined"; what does not apply is left out. FT_E_IO, FT_E_MEMORY: the file is as it was. */
+ *    "thresholds": {"chosen_on": "val", "fpr_wanted_at_most": x, "max_f1": {"threshold": x, "accuracy": x,
+ * "precision", "recall", "f1", "fpr", "youden"}, ...}, "heads": {name: {"kind": "number", "mae": x, ...},
+ * name: {"kind": "class", "accuracy": x, ...}}, "undefined": {"roc_auc_ovr_macro": reason,
+ * "per_class[3].precision": reason, "heads.age.r2": reason, ...}} A number with an interval is {"value": x,
+ * "low": x, "high": x}. A head of classes has its confusion and per_class, too. An undefined number is null
+ * and has its reason in "undefined"; what does not apply is left out. FT_E_IO, FT_E_MEMORY: the file is as it
+ * was. */
 ft_err ft_metrics_json_write(const char *path, const ft_metrics_file *m);
 
 #endif

@@ -115,6 +115,7 @@ void ft_report_thresholds(FILE *f, const ft_report *r) {
           "J</th></tr></thead>\n<tbody>\n",
           f);
     for (int rule = 0; rule < FT_N_RULES; rule++) {
+        if (!ft_rule_applies(t, rule)) continue;
         fprintf(f, "<tr><th scope=\"row\">%s</th>", ft_rule_label(rule));
         for (int i = 0; i < FT_N_THRESHOLD_NUMBERS; i++)
             ft_report_cell(f, ft_threshold_value(&t->rule[rule], i), ft_threshold_reason(&t->rule[rule], i));

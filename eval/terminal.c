@@ -70,6 +70,7 @@ void ft_thresholds_print(FILE *f, const ft_thresholds *t, const char *name) {
             "threshold", "prec.", "recall", "F1", "FPR");
     for (int rule = 0; rule < FT_N_RULES; rule++) {
         const ft_threshold *at = &t->rule[rule];
+        if (!ft_rule_applies(t, rule)) continue;
         fprintf(f, "  %-36s", ft_rule_label(rule));
         if (isnan(at->threshold)) {
             fputs("         -\n", f);

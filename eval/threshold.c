@@ -35,8 +35,12 @@ const char *ft_threshold_reason(const ft_threshold *t, int i) {
     return t->reason ? t->reason : "no example to divide by";
 }
 
+bool ft_rule_applies(const ft_thresholds *t, int rule) {
+    return rule != FT_RULE_fpr_wanted || t->wanted > 0;
+}
+
 /* How good point i of the curve is by the rule; less than nothing where it does not meet it. */
-static double merit(const ft_ranking *r, int rule, int64_t i) {
+static double merit(const ft_ranking *r, const ft_thresholds *t, int rule, int64_t i) {
     double tp = r->tp[i], fp = r->fp[i], positives = (double)r->n_pos, fpr = fp / (double)r->n_neg;
     switch (rule) {
     case FT_RULE_max_f1:
@@ -44,7 +48,7 @@ static double merit(const ft_ranking *r, int rule, int64_t i) {
     case FT_RULE_max_youden:
         return tp / positives - fpr;
     default:
-        return fpr <= rules[rule].fpr ? tp / positives : -1;
+        return fpr <= (rule == FT_RULE_fpr_wanted ? t->wanted : rules[rule].fpr) ? tp / positives : -1;
     }
 }
 
@@ -52,7 +56,7 @@ static void choose(const ft_ranking *r, ft_thresholds *t) {
     for (int rule = 0; rule < FT_N_RULES; rule++) {
         int64_t best = 0;
         for (int64_t i = 1; i < r->n_points; i++)
-            if (merit(r, rule, i) > (best ? merit(r, rule, best) : 0)) best = i;
+            if (merit(r, t, rule, i) > (best ? merit(r, t, rule, best) : 0)) best = i;
         t->rule[rule] =
             (ft_threshold){.threshold = best ? (double)r->threshold[best] : NAN,
                            .reason = best ? NULL : "no threshold does better than to say class 0 always"};
@@ -62,7 +66,7 @@ static void choose(const ft_ranking *r, ft_thresholds *t) {
 ft_err ft_thresholds_choose(ft_thresholds *t, int64_t n, const float *score, int64_t stride,
                             const int32_t *label, const char *part) {
     ft_ranking r;
-    *t = (ft_thresholds){.chosen_on = part};
+    *t = (ft_thresholds){.chosen_on = part, .wanted = t->wanted};
     FT_TRY(ft_ranking_init(&r, n));
     ft_ranking_fill(&r, n, score, stride, label, 1);
     if (r.n_pos == 0 || r.n_neg == 0)

@@ -7,15 +7,17 @@
 
 #include "tensor/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/*    name       label                          the most of the false positive rate, or 0: none is asked for
- */
+/*    name       label                                   the most of the false positive rate, or 0: none is
+ * asked for */
 #define FT_THRESHOLD_RULES(X)                             \
     X(max_f1, "Highest F1", 0)                            \
     X(max_youden, "Highest Youden's J", 0)                \
     X(fpr_10, "False positive rate of 10 % at most", 0.1) \
-    X(fpr_1, "False positive rate of 1 % at most", 0.01)
+    X(fpr_1, "False positive rate of 1 % at most", 0.01)  \
+    X(fpr_wanted, "False positive rate as wanted", 0) /* where the caller says which */
 
 enum {
 #define FT_RULE_ENUM(name, label, fpr) FT_RULE_##name,
@@ -32,6 +34,7 @@ typedef struct ft_threshold {
 
 typedef struct ft_thresholds {
     const char *chosen_on; /* the part's name, static; NULL: none were chosen */
+    double wanted;         /* the false positive rate of rule fpr_wanted; 0: that rule does not apply */
     ft_threshold rule[FT_N_RULES];
 } ft_thresholds;
 
@@ -52,6 +55,7 @@ double ft_threshold_value(const ft_threshold *t, int i);
 const char *ft_threshold_reason(const ft_threshold *t, int i);
 
 const char *ft_rule_name(int rule);
+bool ft_rule_applies(const ft_thresholds *t, int rule);
 const char *ft_rule_label(int rule);
 
 #endif

@@ -290,7 +290,7 @@ START_TEST(thresholds_are_the_best_there_are) {
             label[i] = ft_rng_uniform(&g) < 0.3;
             prob[i] = (float)(ft_rng_below(&g, turn % 2 ? 12 : 1000) + (label[i] ? 4 : 0)) / 1100;
         }
-        ft_thresholds t;
+        ft_thresholds t = {.wanted = 0.1};
         ck_assert_int_eq(ft_thresholds_choose(&t, N, prob, 1, label, "val"), FT_OK);
         ft_thresholds_apply(&t, N, prob, 1, label);
         double best_f1 = 0, best_youden = 0, best_recall[2] = {0, 0};
@@ -308,6 +308,8 @@ START_TEST(thresholds_are_the_best_there_are) {
                 if (fp / (N - positives) <= limits[l]) best_recall[l] = fmax(best_recall[l], tp / positives);
         }
         near(t.rule[FT_RULE_max_f1].f1, best_f1, 1e-12, "F1");
+        ck_assert(t.rule[FT_RULE_fpr_wanted].threshold == t.rule[FT_RULE_fpr_10].threshold ||
+                  isnan(t.rule[FT_RULE_fpr_10].threshold));
         near(t.rule[FT_RULE_max_youden].youden, best_youden, 1e-12, "Youden");
         for (int l = 0; l < 2; l++) {
             const ft_threshold *at = &t.rule[FT_RULE_fpr_10 + l];
@@ -327,7 +329,7 @@ START_TEST(thresholds_of_one_class_are_undefined) {
         label[i] = 1;
         prob[i] = (float)i / 10;
     }
-    ft_thresholds t;
+    ft_thresholds t = {0};
     ck_assert_int_eq(ft_thresholds_choose(&t, 10, prob, 1, label, "val"), FT_OK);
     ft_thresholds_apply(&t, 10, prob, 1, label);
     for (int rule = 0; rule < FT_N_RULES; rule++)

@@ -141,6 +141,16 @@ START_TEST(thresholds_come_from_validation) {
     double threshold = json_value_of(json_object_get(t, "max_f1"), "threshold");
     ck_assert(threshold > 0 && threshold <= 1);
     json_decref(root);
+    r = tool("ft-eval run/best.h5 --data faces --fpr 0.25 --report wanted");
+    assert_ends(r, 0);
+    assert_has(r->out, "False positive rate as wanted");
+    root = load_json("wanted/metrics.json");
+    t = json_object_get(root, "thresholds");
+    ck_assert(json_value_of(t, "fpr_wanted_at_most") == 0.25);
+    ck_assert(json_value_of(json_object_get(t, "fpr_wanted"), "threshold") <=
+              json_value_of(json_object_get(t, "fpr_10"), "threshold"));
+    json_decref(root);
+    assert_fails(tool("ft-eval run/best.h5 --data faces --fpr 2"), 2, "--fpr");
     r = tool("ft-eval run/best.h5 --data faces --split val --report val"); /* not by which it is judged */
     assert_ends(r, 0);
     root = load_json("val/metrics.json");

@@ -294,7 +294,7 @@ START_TEST(json_two_classes) {
     const char *const names[] = {"no", "yes"};
     ft_metrics m;
     ck_assert_int_eq(ft_metrics_compute(&m, 3, 2, p, label), FT_OK);
-    ft_thresholds t;
+    ft_thresholds t = {0};
     ck_assert_int_eq(ft_thresholds_choose(&t, 3, p + 1, 2, label, "val"), FT_OK);
     ft_thresholds_apply(&t, 3, p + 1, 2, label);
     ck_assert_int_eq(ft_metrics_intervals(&m, p, label, 20, 1), FT_OK);

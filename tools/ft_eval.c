@@ -17,7 +17,7 @@
 
 typedef struct eval_options {
     const char *model, *other, *data, *split, *report, *views;
-    const char *pairs, *layer, *distance;
+    const char *pairs, *layer, *distance, *fpr;
     int32_t batch, workers, replicates;
 } eval_options;
 
@@ -80,6 +80,14 @@ static void close_subject(subject *s) {
     ft_model_free(s->model);
 }
 
+static ft_err parse_rate(const char *text, double *rate) {
+    char *end;
+    *rate = strtod(text, &end);
+    FT_REQUIRE(end != text && *end == '\0' && *rate > 0 && *rate < 1, USAGE,
+               "--fpr: '%s' is not a rate above 0 and below 1, such as 0.05", text);
+    return FT_OK;
+}
+
 static ft_err assess(subject *s, const eval_options *o, const ft_selection *on) {
     ft_assess_options how =
         ft_assess_as(&s->config, on->split.n[FT_PART_VAL] ? &on->split : NULL, on->name, s->quarantine);
@@ -87,6 +95,7 @@ static ft_err assess(subject *s, const eval_options *o, const ft_selection *on) 
     how.evaluator.workers = o->workers;
     how.replicates = o->other ? 0 : o->replicates;
     if (o->views) FT_TRY(ft_views_parse(o->views, &how.evaluator.views));
+    if (o->fpr) FT_TRY(parse_rate(o->fpr, &how.fpr));
     ft_progress_bar bar;
     ft_progress_bar_start(&bar, stderr, "evaluating", 0);
     ft_err e = ft_assess(&s->of, s->model, s->ds, on->index, on->n, &how, show, &bar, &s->ev);
@@ -234,6 +243,11 @@ int main(int argc, char **argv) {
                  "taken of: one; flip: and its mirror image; "
                  "crops: "
                  "the centre, four corners and their mirror images. By default as in training."},
+        {.name = "fpr",
+         .argument = "RATE",
+         .string = &o.fpr,
+         .help = "Of two classes: a threshold for this false positive rate as well, chosen on the validation "
+                 "part."},
         {.name = "bootstrap",
          .argument = "N",
          .number = &o.replicates,

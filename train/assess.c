@@ -61,7 +61,7 @@ static ft_err add_intervals(ft_evaluation *ev, int32_t replicates) {
 
 ft_err ft_assess(ft_evaluator *e, ft_model *m, const ft_dataset *ds, const int32_t *index, int32_t n,
                  const ft_assess_options *o, told *progress, void *ctx, ft_evaluation *out) {
-    ft_thresholds thresholds = {0};
+    ft_thresholds thresholds = {.wanted = o->fpr};
     FT_TRY(choose_thresholds(m, ds, o, &thresholds));
     FT_TRY(evaluate(e, m, ds, index, n, o, progress, ctx, out));
     out->thresholds = thresholds;

@@ -15,6 +15,7 @@ typedef struct ft_assess_options {
     const ft_split
         *split; /* whose validation part the thresholds of two classes are chosen on; NULL: none is known */
     const char *part;   /* what is assessed: its name */
+    double fpr;         /* a false positive rate to find a threshold for, too; 0: none */
     int32_t replicates; /* of the bootstrap (eval/bootstrap.h); 0: no intervals */
 } ft_assess_options;
 
