@@ -20,15 +20,18 @@ typedef struct ft_metrics_file {
 /* Writes (replaces, atomically) the file at path:
  *   {"split": str, "n": int, "n_bad": int, "loss": x, "accuracy": x, ..., "confusion": [[int]],
  *    "per_class": [{"name", "support", "precision", "recall", "f1", "roc_auc", "average_precision"}],
- *    "calibration": [{"n": int, "accuracy": x, "confidence": x}],   of an empty bin n alone
+ *    "calibration": [{"n": int, "accuracy": x, "confidence": x}],
  *    "bootstrap": {"replicates": int, "level": x, "seed": int},
- *    "thresholds": {"chosen_on": "val", "fpr_wanted_at_most": x, "max_f1": {"threshold": x, "accuracy": x,
- * "precision", "recall", "f1", "fpr", "youden"}, ...}, "heads": {name: {"kind": "number", "mae": x, ...},
- * name: {"kind": "class", "accuracy": x, ...}}, "undefined": {"roc_auc_ovr_macro": reason,
- * "per_class[3].precision": reason, "heads.age.r2": reason, ...}} A number with an interval is {"value": x,
- * "low": x, "high": x}. A head of classes has its confusion and per_class, too. An undefined number is null
- * and has its reason in "undefined"; what does not apply is left out. FT_E_IO, FT_E_MEMORY: the file is as it
- * was. */
+ *    "thresholds": {"chosen_on": "val", "fpr_wanted_at_most": x,
+ *                   "max_f1": {"threshold", "accuracy", "precision", "recall", "f1", "fpr", "youden"}},
+ *    "heads": {name: {"kind": "number", "mae": x, ...}, name: {"kind": "class", "accuracy": x, ...}},
+ *    "undefined": {"roc_auc_ovr_macro": reason, "per_class[3].precision": reason}}
+ *
+ * A number with an interval is {"value": x, "low": x, "high": x}. A head of classes has its confusion and
+ * per_class, too; an empty bin of the calibration n alone. An undefined number is null and has its reason in
+ * "undefined" ("heads.age.r2" for instance); what does not apply is left out. FT_E_IO, FT_E_MEMORY: the file
+ * is as it was.
+ */
 ft_err ft_metrics_json_write(const char *path, const ft_metrics_file *m);
 
 #endif

@@ -10,8 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*    name       label                                   the most of the false positive rate, or 0: none is
- * asked for */
+/*    name      label      the most of the false positive rate, or 0: none is asked for */
 #define FT_THRESHOLD_RULES(X)                             \
     X(max_f1, "Highest F1", 0)                            \
     X(max_youden, "Highest Youden's J", 0)                \

@@ -2,12 +2,11 @@
  * request.
  *
  *     {"file": "a.jpg", "class": "daisy", "probability": 0.9, "probabilities": {"daisy": 0.9, "rose": 0.1}}
- *     {"file": "a.jpg", ..., "heads": {"age": 31.5, "race": {"class": "2", "probability": 0.7}}}   with
- * further heads
- *     {"file": "a.jpg", ..., "explanation": "why/1_a.png"}                                              on
- * request
  *     {"file": "b.jpg", "error": "..."}
  *     {"sample": 0, "class": ...}
+ *
+ * With further heads ..., "heads": {"age": 31.5, "race": {"class": "2", "probability": 0.7}}}, with pictures
+ * that explain ..., "explanation": "why/1_a.png"}.
  */
 #ifndef FACET_TRAIN_PREDICT_H
 #define FACET_TRAIN_PREDICT_H
