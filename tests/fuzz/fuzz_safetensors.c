@@ -3,6 +3,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
-    fuzz_weights(fuzz_file("w.safetensors", p, n), FT_WEIGHTS_SAFETENSORS);
+    ft_weight_file *w;
+    ft_err e = ft_weights_read_safetensors(fuzz_file("w.safetensors", p, n), &w);
+    fuzz_weights(e, w);
     return 0;
 }

@@ -3,6 +3,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
-    fuzz_weights(fuzz_file("w.pth", p, n), FT_WEIGHTS_TORCH);
+    ft_weight_file *w;
+    ft_err e = ft_weights_read_torch(fuzz_file("w.pth", p, n), &w);
+    fuzz_weights(e, w);
     return 0;
 }
