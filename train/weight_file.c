@@ -155,7 +155,7 @@ static ft_err read_kind(const char *path, ft_weights_kind kind, ft_weight_file *
     snprintf(what, sizeof what, "'%s'", path);
     /* packed numbers grow, half ones to whole ones; and there is a copy of all in what is handed back */
     const ft_child_limits limits = {.memory = ((int64_t)1 << 30) + 16 * bytes,
-                                    .seconds = (int32_t)(60 + bytes / 1000000)};
+                                    .seconds = (int32_t)(20 + bytes / 2000000)};
     FT_TRY(ft_child_run(read_in_child, &(reading){path, kind}, what, limits, &result));
     ft_err e = ft_weight_wire_read(result, path, out);
     fclose(result);
