@@ -203,97 +203,102 @@ static ft_err evaluate(const eval_options *o) {
     return e;
 }
 
+/* ---- the command line ---- */
+
+static eval_options given = {.workers = 1, .distance = "cosine", .replicates = FT_BOOTSTRAP_REPLICATES};
+static int32_t threads;
+
+static const ft_cli_option options[] = {
+    {.name = "data",
+     .argument = "PATH",
+     .string = &given.data,
+     .help = "The data set, as data.path of a configuration."},
+    {.name = "split",
+     .argument = "NAME",
+     .string = &given.split,
+     .help = "train, val, test or all; by default the test part of the training's own split, or all of "
+             "other data."},
+    {.name = "report",
+     .argument = "DIR",
+     .string = &given.report,
+     .help = "Folder for what is written; by default eval (with --pairs verification, of two models "
+             "comparison) beside the "
+             "model."},
+    {.name = "pairs",
+     .argument = "FILE",
+     .string = &given.pairs,
+     .help = "Verification of these pairs of pictures in the folder that --data names: LFW's pairs.txt, "
+             "or a CSV file "
+             "with the columns file1, file2, same and fold."},
+    {.name = "layer",
+     .argument = "NODE",
+     .string = &given.layer,
+     .help = "With --pairs: the node whose output is the embedding; the pooled features by default."},
+    {.name = "distance",
+     .argument = "NAME",
+     .string = &given.distance,
+     .help = "With --pairs: cosine (the default) or euclidean."},
+    {.name = "views",
+     .argument = "NAME",
+     .string = &given.views,
+     .help = "Views of each image that the mean prediction, or with --pairs the sum of embeddings, is "
+             "taken of: one; flip: and its mirror image; "
+             "crops: "
+             "the centre, four corners and their mirror images. By default as in training."},
+    {.name = "fpr",
+     .argument = "RATE",
+     .string = &given.fpr,
+     .help = "Of two classes: a threshold for this false positive rate as well, chosen on the validation "
+             "part."},
+    {.name = "bootstrap",
+     .argument = "N",
+     .number = &given.replicates,
+     .low = 0,
+     .high = 1000000,
+     .help = "Draws behind the 95 % intervals; 1000 by default, 0: no intervals."},
+    {.name = "batch",
+     .argument = "N",
+     .number = &given.batch,
+     .low = 1,
+     .high = 65536,
+     .help = "Images at a time; by default as in training."},
+    {.name = "workers",
+     .argument = "N",
+     .number = &given.workers,
+     .low = 0,
+     .high = 256,
+     .help = "Threads that load images; 1 by default."},
+    {.name = "threads",
+     .argument = "N",
+     .number = &threads,
+     .low = 1,
+     .high = FT_CLI_MAX_THREADS,
+     .help = "Threads to compute with; all cores by default."},
+    {0}};
+
+static const ft_cli cli = {
+    .program = "ft-eval",
+    .usage = "MODEL.h5 [OTHER.h5] --data PATH [options]",
+    .about = "Evaluates a model (best.h5 or last.h5 of a run) over a whole data set or one part of it; "
+             "or compares "
+             "two on the same images: how their numbers differ, and whether that may be chance.",
+    .options = options,
+    .min_args = 1,
+    .max_args = 2};
+
 int main(int argc, char **argv) {
-    eval_options o = {.workers = 1, .distance = "cosine", .replicates = FT_BOOTSTRAP_REPLICATES};
-    int32_t threads = 0;
-    const ft_cli_option options[] = {
-        {.name = "data",
-         .argument = "PATH",
-         .string = &o.data,
-         .help = "The data set, as data.path of a configuration."},
-        {.name = "split",
-         .argument = "NAME",
-         .string = &o.split,
-         .help = "train, val, test or all; by default the test part of the training's own split, or all of "
-                 "other data."},
-        {.name = "report",
-         .argument = "DIR",
-         .string = &o.report,
-         .help = "Folder for what is written; by default eval (with --pairs verification, of two models "
-                 "comparison) beside the "
-                 "model."},
-        {.name = "pairs",
-         .argument = "FILE",
-         .string = &o.pairs,
-         .help = "Verification of these pairs of pictures in the folder that --data names: LFW's pairs.txt, "
-                 "or a CSV file "
-                 "with the columns file1, file2, same and fold."},
-        {.name = "layer",
-         .argument = "NODE",
-         .string = &o.layer,
-         .help = "With --pairs: the node whose output is the embedding; the pooled features by default."},
-        {.name = "distance",
-         .argument = "NAME",
-         .string = &o.distance,
-         .help = "With --pairs: cosine (the default) or euclidean."},
-        {.name = "views",
-         .argument = "NAME",
-         .string = &o.views,
-         .help = "Views of each image that the mean prediction, or with --pairs the sum of embeddings, is "
-                 "taken of: one; flip: and its mirror image; "
-                 "crops: "
-                 "the centre, four corners and their mirror images. By default as in training."},
-        {.name = "fpr",
-         .argument = "RATE",
-         .string = &o.fpr,
-         .help = "Of two classes: a threshold for this false positive rate as well, chosen on the validation "
-                 "part."},
-        {.name = "bootstrap",
-         .argument = "N",
-         .number = &o.replicates,
-         .low = 0,
-         .high = 1000000,
-         .help = "Draws behind the 95 % intervals; 1000 by default, 0: no intervals."},
-        {.name = "batch",
-         .argument = "N",
-         .number = &o.batch,
-         .low = 1,
-         .high = 65536,
-         .help = "Images at a time; by default as in training."},
-        {.name = "workers",
-         .argument = "N",
-         .number = &o.workers,
-         .low = 0,
-         .high = 256,
-         .help = "Threads that load images; 1 by default."},
-        {.name = "threads",
-         .argument = "N",
-         .number = &threads,
-         .low = 1,
-         .high = FT_CLI_MAX_THREADS,
-         .help = "Threads to compute with; all cores by default."},
-        {0}};
-    const ft_cli cli = {
-        .program = "ft-eval",
-        .usage = "MODEL.h5 [OTHER.h5] --data PATH [options]",
-        .about = "Evaluates a model (best.h5 or last.h5 of a run) over a whole data set or one part of it; "
-                 "or compares "
-                 "two on the same images: how their numbers differ, and whether that may be chance.",
-        .options = options,
-        .min_args = 1,
-        .max_args = 2};
     char **args;
     int32_t n_args;
     int status;
     if (!ft_cli_parse(&cli, argc, argv, &args, &n_args, &status)) return status;
-    if (!o.data)
+    if (!given.data)
         return ft_cli_fail(
             ft_err_set(FT_E_USAGE, "name the data set: ft-eval %s --data PATH; see --help", args[0]));
-    if (o.pairs && n_args > 1)
+    if (given.pairs && n_args > 1)
         return ft_cli_fail(ft_err_set(FT_E_USAGE, "--pairs takes one model; evaluate each by itself"));
-    o.model = args[0];
-    o.other = n_args > 1 ? args[1] : NULL;
+    given.model = args[0];
+    given.other = n_args > 1 ? args[1] : NULL;
     ft_threads_set(threads);
-    ft_err e = evaluate(&o);
+    ft_err e = evaluate(&given);
     return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
 }

@@ -183,6 +183,9 @@ static ft_err write_json(const char *path, const ft_verification *v) {
         tar_name(k, name);
         json_interval(f, name, v->tar[k], v->tar_interval[k]);
     }
+    if (v->replicates)
+        fprintf(f, "  \"bootstrap\": {\"replicates\": %d, \"level\": %g, \"seed\": %d},\n", v->replicates,
+                FT_BOOTSTRAP_LEVEL, FT_BOOTSTRAP_SEED);
     const char *comma = "";
     fputs("  \"undefined\": {", f);
     json_reason(f, "accuracy", v->accuracy_reason, &comma);
