@@ -1,18 +1,14 @@
-/* A packed data set (data/pack_layout.h). HDF5 is not thread-safe, so it is used while the data set is opened
- * alone: it tells where in the file the chunks of the images lie, which are then read without it. Each
- * image's checksum is verified when it is read.
+/* A packed data set (data/pack_layout.h). The file's index tells where the chunks of the images lie, which
+ * are then read without HDF5. Each image's checksum is verified when it is read.
  */
 #include "data/dataset_kind.h"
-#include "data/hdf5_start.h"
+#include "data/hdf5_index.h"
 #include "data/pack_layout.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -128,53 +124,32 @@ static ft_err damaged(const packed *d, const char *what) {
     FT_FAIL(DATA, "%s: the packed data set is damaged (%s): pack it again", d->path, what);
 }
 
-/* Dimension of a one-dimensional dataset of numbers of such a size, or -1. */
-static int64_t length_of(hid_t set, size_t size) {
-    hid_t space = H5Dget_space(set), type = H5Dget_type(set);
-    hsize_t dims = 0;
-    bool ok = H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &dims, NULL) == 1 &&
-              H5Tget_class(type) == H5T_INTEGER && H5Tget_size(type) == size && dims <= INT64_MAX / 16;
-    H5Sclose(space);
-    H5Tclose(type);
-    return ok ? (int64_t)dims : -1;
-}
-
-/* Reads `name`, of n numbers or, with n < 0, of as many as there are, *n afterwards. */
-static ft_err read_array(const packed *d, hid_t file, const char *name, hid_t type, size_t size, int64_t *n,
+/* A one-dimensional dataset of that type, of n numbers or, with n < 0, of as many as there are, *n
+ * afterwards. */
+static ft_err read_array(const packed *d, const ft_h5_index *x, const char *name, ft_h5_type type, int64_t *n,
                          void **out) {
-    hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
-    if (set < 0) return damaged(d, name);
-    int64_t there = length_of(set, size), room = (int64_t)H5Dget_storage_size(set);
-    ft_err e = FT_OK;
-    if (there < 0 || (*n >= 0 && there != *n) || there > room / (int64_t)size)
-        e = damaged(d, name);
-    else if (!(*out = ft_alloc((size_t)there + 1, size))) /* a zero more: texts end there */
-        e = ft_err_set(FT_E_MEMORY, "%s: no memory to open it", d->path);
-    else if (there > 0 && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *out) < 0)
-        e = damaged(d, name);
-    if (e == FT_OK) *n = there;
-    H5Dclose(set);
-    return e;
+    const ft_h5_object *set = ft_h5_find(x, name);
+    if (!set || !set->dataset || set->type != type || set->rank != 1 || !ft_h5_is_plain(set) ||
+        (*n >= 0 && set->dims[0] != *n))
+        return damaged(d, name);
+    *n = set->dims[0];
+    *out = ft_alloc((size_t)*n + 1, (size_t)set->item); /* a zero more: texts end there */
+    FT_REQUIRE(*out, MEMORY, "%s: no memory to open it", d->path);
+    return ft_h5_read(x, set, *out);
 }
 
-static bool read_number(hid_t file, const char *name, hid_t type, void *p) {
-    hid_t attribute = H5Aopen(file, name, H5P_DEFAULT);
-    bool ok = attribute >= 0 && H5Aread(attribute, type, p) >= 0;
-    if (attribute >= 0) H5Aclose(attribute);
-    return ok;
-}
-
-static ft_err check_version(const packed *d, hid_t file) {
+static ft_err check_version(const packed *d, const ft_h5_index *x) {
     int64_t version = 0;
-    FT_REQUIRE(read_number(file, FT_PACK_ATTRIBUTE, H5T_NATIVE_INT64, &version), DATA,
+    FT_REQUIRE(ft_h5_has_attribute(x, "/", FT_PACK_ATTRIBUTE), DATA,
                "%s: no packed data set; ft-data pack makes one", d->path);
+    FT_TRY(ft_h5_get_numbers(x, "/", FT_PACK_ATTRIBUTE, FT_H5_I64, 1, &version));
     FT_REQUIRE(version == FT_PACK_VERSION, DATA, "%s: a packed data set of version %lld; this Facet reads %d",
                d->path, (long long)version, FT_PACK_VERSION);
     return FT_OK;
 }
 
 /* Of everything but the images. */
-static ft_err check_tables(const packed *d, hid_t file, int64_t n_names, int64_t n_classes) {
+static ft_err check_tables(const packed *d, const ft_h5_index *x, int64_t n_names, int64_t n_classes) {
     size_t n = (size_t)d->base.n;
     const struct {
         const void *p;
@@ -187,49 +162,33 @@ static ft_err check_tables(const packed *d, hid_t file, int64_t n_names, int64_t
                  {d->names, (size_t)n_names},
                  {d->classes, (size_t)n_classes}};
     uint64_t wanted = 0;
+    FT_TRY(ft_h5_get_numbers(x, "/", FT_PACK_TABLES, FT_H5_U64, 1, &wanted));
     XXH3_state_t *state = XXH3_createState();
     FT_REQUIRE(state, MEMORY, "%s: no memory to open it", d->path);
     XXH3_64bits_reset(state);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         XXH3_64bits_update(state, parts[i].p, parts[i].bytes);
-    bool same =
-        read_number(file, FT_PACK_TABLES, H5T_NATIVE_UINT64, &wanted) && XXH3_64bits_digest(state) == wanted;
+    bool same = XXH3_64bits_digest(state) == wanted;
     XXH3_freeState(state);
     return same ? FT_OK : damaged(d, "checksum of its tables");
 }
 
-/* Where the chunks of an open dataset are; all must be whole, as they are in memory, and inside the file. */
-static ft_err find_chunks_of(packed *d, hid_t set, int64_t *total) {
-    hid_t how = H5Dget_create_plist(set);
-    hsize_t chunk = 0;
-    bool plain = H5Pget_layout(how) == H5D_CHUNKED && H5Pget_nfilters(how) == 0 &&
-                 H5Pget_chunk(how, 1, &chunk) == 1 && chunk > 0 && chunk <= 1 << 30;
-    H5Pclose(how);
-    *total = length_of(set, 1);
-    struct stat st;
-    if (!plain || *total < 0 || fstat(d->fd, &st) != 0 || *total > st.st_size) return damaged(d, "bytes");
-    d->chunk = (int64_t)chunk;
-    int64_t n = (*total + d->chunk - 1) / d->chunk;
-    d->chunk_at = ft_alloc((size_t)n, sizeof *d->chunk_at);
+/* Where the chunks of the images are; all are whole. */
+static ft_err find_chunks(packed *d, const ft_h5_index *x, int64_t *total) {
+    const ft_h5_object *set = ft_h5_find(x, "bytes");
+    if (!set || !set->dataset || set->type != FT_H5_U8 || set->rank != 1 || set->dims[0] > x->size ||
+        set->chunk < 1 || set->chunk > 1 << 30)
+        return damaged(d, "bytes");
+    *total = set->dims[0];
+    d->chunk = set->chunk;
+    if (set->n_pieces != (*total + d->chunk - 1) / d->chunk) return damaged(d, "bytes");
+    d->chunk_at = ft_alloc((size_t)set->n_pieces, sizeof *d->chunk_at);
     FT_REQUIRE(d->chunk_at, MEMORY, "%s: no memory to open it", d->path);
-    for (int64_t k = 0; k < n; k++) {
-        hsize_t first = (hsize_t)(k * d->chunk), size = 0;
-        haddr_t at = HADDR_UNDEF;
-        unsigned mask = 1;
-        if (H5Dget_chunk_info_by_coord(set, &first, &mask, &at, &size) < 0 || mask != 0 ||
-            at == HADDR_UNDEF || size != chunk || at > (haddr_t)(st.st_size - d->chunk))
-            return damaged(d, "bytes");
-        d->chunk_at[k] = (int64_t)at;
+    for (int64_t k = 0; k < set->n_pieces; k++) {
+        if (set->piece[k].bytes != d->chunk) return damaged(d, "bytes");
+        d->chunk_at[k] = set->piece[k].at;
     }
     return FT_OK;
-}
-
-static ft_err find_chunks(packed *d, hid_t file, int64_t *total) {
-    hid_t set = H5Dopen2(file, "bytes", H5P_DEFAULT);
-    if (set < 0) return damaged(d, "bytes");
-    ft_err e = find_chunks_of(d, set, total);
-    H5Dclose(set);
-    return e;
 }
 
 static ft_err find_classes(packed *d, int64_t n_text) {
@@ -281,37 +240,36 @@ static ft_err check_samples(packed *d, int64_t total) {
     return ds->n_groups > ds->n ? damaged(d, "group") : FT_OK;
 }
 
-static ft_err read_tables(packed *d, hid_t file) {
+static ft_err read_tables(packed *d, const ft_h5_index *x) {
     int64_t total = 0, n = -1, n_names = -1, n_classes = -1;
-    FT_TRY(check_version(d, file));
-    FT_TRY(find_chunks(d, file, &total));
-    FT_TRY(read_array(d, file, "label", H5T_NATIVE_INT32, 4, &n, (void **)&d->labels));
+    FT_TRY(check_version(d, x));
+    FT_TRY(find_chunks(d, x, &total));
+    FT_TRY(read_array(d, x, "label", FT_H5_I32, &n, (void **)&d->labels));
     FT_REQUIRE(n > 0 && n < INT32_MAX, DATA, "%s: the packed data set holds %lld images", d->path,
                (long long)n);
     d->base.n = (int32_t)n;
     int64_t ends = n + 1;
-    FT_TRY(read_array(d, file, "offset", H5T_NATIVE_INT64, 8, &ends, (void **)&d->offset));
-    FT_TRY(read_array(d, file, "checksum", H5T_NATIVE_UINT64, 8, &n, (void **)&d->checksum));
-    FT_TRY(read_array(d, file, "group", H5T_NATIVE_INT32, 4, &n, (void **)&d->groups));
-    FT_TRY(read_array(d, file, "fixed", H5T_NATIVE_UINT8, 1, &n, (void **)&d->fixed));
-    FT_TRY(read_array(d, file, "names", H5T_NATIVE_UINT8, 1, &n_names, (void **)&d->names));
-    FT_TRY(read_array(d, file, "classes", H5T_NATIVE_UINT8, 1, &n_classes, (void **)&d->classes));
-    FT_TRY(check_tables(d, file, n_names, n_classes));
+    FT_TRY(read_array(d, x, "offset", FT_H5_I64, &ends, (void **)&d->offset));
+    FT_TRY(read_array(d, x, "checksum", FT_H5_U64, &n, (void **)&d->checksum));
+    FT_TRY(read_array(d, x, "group", FT_H5_I32, &n, (void **)&d->groups));
+    FT_TRY(read_array(d, x, "fixed", FT_H5_U8, &n, (void **)&d->fixed));
+    FT_TRY(read_array(d, x, "names", FT_H5_U8, &n_names, (void **)&d->names));
+    FT_TRY(read_array(d, x, "classes", FT_H5_U8, &n_classes, (void **)&d->classes));
+    FT_TRY(check_tables(d, x, n_names, n_classes));
     FT_TRY(find_classes(d, n_classes));
     FT_TRY(find_names(d, n_names));
     return check_samples(d, total);
 }
 
 static ft_err fill(packed *d, const char *path) {
+    ft_h5_index *x;
     d->path = strdup(path);
     FT_REQUIRE(d->path, MEMORY, "%s: no memory to open the data", path);
-    d->fd = open(path, O_RDONLY | O_CLOEXEC);
-    FT_REQUIRE(d->fd >= 0, IO, "%s: cannot open: %s", path, strerror(errno));
-    ft_hdf5_start();
-    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    FT_REQUIRE(file >= 0, DATA, "%s: not an HDF5 file, or its start is damaged", path);
-    ft_err e = read_tables(d, file);
-    H5Fclose(file);
+    FT_TRY(ft_h5_open(path, FT_E_DATA, &x));
+    ft_err e = read_tables(d, x);
+    d->fd = x->fd; /* the images are read from it */
+    x->fd = -1;
+    ft_h5_close(x);
     return e;
 }
 

@@ -201,7 +201,7 @@ ft_err ft_pack_write(const ft_dataset *ds, const ft_pack_options *o, const char 
                      void *ctx, int32_t *n_packed) {
     writer w = {.path = path, .file = -1, .bytes = -1};
     ft_atomic_file a;
-    ft_hdf5_start();
+    FT_TRY(ft_hdf5_start());
     FT_TRY(ft_atomic_begin(&a, path));
     ft_err e = allocate(&w, ds->n);
     if (e == FT_OK) e = open_file(&w, a.temp);

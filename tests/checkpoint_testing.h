@@ -10,7 +10,7 @@
 
 /* ---- a run to save ---- */
 
-enum { CLASSES = 4, MAX_PARAMS = 256 };
+enum { CLASSES = 4, MAX_PARAMS = 512 };
 static const char *const class_names[CLASSES] = {"cat", "dog", "\xc3\xa9l\xc3\xa9phant d'Afrique", ""};
 
 typedef struct run {
@@ -35,10 +35,14 @@ static inline void fill(float *p, int64_t n, uint64_t *state) {
 }
 
 static inline ft_preprocess image_of(const char *arch) {
-    bool mini = strcmp(arch, "inception_mini") == 0;
-    return (ft_preprocess){.h = mini ? 32 : 28,
-                           .w = 28,
-                           .c = mini ? 3 : 1,
+    bool lenet = strcmp(arch, "lenet") == 0, large = strcmp(arch, "inception_v3") == 0;
+    return (ft_preprocess){.h = large   ? 75
+                                : lenet ? 28
+                                        : 32,
+                           .w = large   ? 75
+                                : lenet ? 14
+                                        : 28,
+                           .c = lenet ? 1 : 3,
                            .resize = FT_RESIZE_PIL_BICUBIC,
                            .normalize = FT_NORMALIZE_MEAN_STD,
                            .mean = {0.1f, 0.2f, 0.3f},

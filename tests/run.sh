@@ -21,7 +21,7 @@ suite() { # NAME CMAKE_OPTION...
 
 if [ "${1:-}" = "--coverage" ]; then
     tools/install_packages.sh --coverage
-    suite coverage -DFACET_DOUBLE=OFF -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="-O1 --coverage -fprofile-update=atomic"
+    suite coverage -DFACET_DOUBLE=OFF -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="-O1 --coverage -fprofile-update=atomic -DFACET_COVERAGE"
     gcovr --root . --filter '(tensor|layers|optim|data|train|eval)/' --exclude-unreachable-branches --print-summary build-coverage
     exit 0
 fi

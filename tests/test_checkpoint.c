@@ -229,7 +229,7 @@ static void assert_intact(const bytes *before) {
 }
 
 START_TEST(full_disk_leaves_the_file) {
-    const rlim_t limits[] = {0, 1000, 100000, 700000};
+    const rlim_t limits[] = {0, 1000, 100000, 250000};
     run r;
     new_run(&r, &round_trips[1]);
     write_run(&small);

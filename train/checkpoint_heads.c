@@ -1,4 +1,5 @@
 #include "train/checkpoint_heads.h"
+#include "train/h5_read.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,26 +33,26 @@ ft_err ft_heads_write(ft_h5 *f, int32_t n, const ft_head *heads) {
     return FT_OK;
 }
 
-static ft_err read_head(ft_h5 *f, int32_t k, ft_head *h) {
+static ft_err read_head(const ft_h5_index *x, int32_t k, ft_head *h) {
     char group[48], names[48], **texts = NULL;
     int64_t kind, n_classes;
     group_of(k, "", group);
     group_of(k, "/class_names", names);
-    FT_TRY(ft_h5_get_string(f, group, "name", &h->name));
-    FT_TRY(ft_h5_get_numbers(f, group, "kind", FT_H5_I64, 1, &kind));
-    FT_TRY(ft_h5_get_numbers(f, group, "classes", FT_H5_I64, 1, &n_classes));
-    FT_TRY(ft_h5_get_numbers(f, group, "mean", FT_H5_F64, 1, &h->mean));
-    FT_TRY(ft_h5_get_numbers(f, group, "deviation", FT_H5_F64, 1, &h->deviation));
-    FT_TRY(ft_h5_get_numbers(f, group, "weight", FT_H5_F64, 1, &h->weight));
+    FT_TRY(ft_h5_get_string(x, group, "name", &h->name));
+    FT_TRY(ft_h5_get_numbers(x, group, "kind", FT_H5_I64, 1, &kind));
+    FT_TRY(ft_h5_get_numbers(x, group, "classes", FT_H5_I64, 1, &n_classes));
+    FT_TRY(ft_h5_get_numbers(x, group, "mean", FT_H5_F64, 1, &h->mean));
+    FT_TRY(ft_h5_get_numbers(x, group, "deviation", FT_H5_F64, 1, &h->deviation));
+    FT_TRY(ft_h5_get_numbers(x, group, "weight", FT_H5_F64, 1, &h->weight));
     bool number = kind == FT_TARGET_NUMBER;
     FT_REQUIRE(kind >= 0 && kind <= FT_TARGET_MULTI && n_classes >= !number &&
                    n_classes <= (number ? 0 : MAX_CLASSES) && isfinite(h->mean) && isfinite(h->deviation) &&
                    h->deviation > 0 && isfinite(h->weight) && h->weight >= 0,
-               WEIGHTS, "'%s': head %d makes no sense; the file is damaged: use another copy of it", f->path,
+               WEIGHTS, "'%s': head %d makes no sense; the file is damaged: use another copy of it", x->path,
                k + 1);
     h->kind = (ft_target_kind)kind;
     if (number) return FT_OK;
-    FT_TRY(ft_h5_read_strings(f, names, (int32_t)n_classes, &texts));
+    FT_TRY(ft_h5_read_strings(x, names, (int32_t)n_classes, &texts));
     h->class_names = ft_alloc((size_t)n_classes, sizeof *h->class_names);
     h->n_classes = h->class_names ? (int32_t)n_classes : 0;
     bool ok = h->class_names != NULL;
@@ -61,7 +62,7 @@ static ft_err read_head(ft_h5 *f, int32_t k, ft_head *h) {
     return FT_OK;
 }
 
-ft_err ft_heads_read(ft_h5 *f, int32_t *n, ft_head **heads) {
+ft_err ft_heads_read(const ft_h5_index *x, int32_t *n, ft_head **heads) {
     *n = 0;
     *heads = ft_alloc(MAX_HEADS, sizeof **heads);
     FT_REQUIRE(*heads, MEMORY, "no memory for the heads of a model");
@@ -69,8 +70,8 @@ ft_err ft_heads_read(ft_h5 *f, int32_t *n, ft_head **heads) {
     for (; e == FT_OK && *n < MAX_HEADS; ++*n) {
         char group[48];
         group_of(*n, "", group);
-        if (!ft_h5_has(f, group)) break;
-        e = read_head(f, *n, &(*heads)[*n]);
+        if (!ft_h5_find(x, group)) break;
+        e = read_head(x, *n, &(*heads)[*n]);
     }
     if (e != FT_OK) {
         ft_heads_free(*n, *heads);

@@ -72,7 +72,7 @@ typedef union number {
     double d;
 } number;
 
-static ft_h5_kind kind_in_file(const ft_field *field) {
+static ft_h5_type kind_in_file(const ft_field *field) {
     switch (field->kind) {
     case FT_FIELD_U64:
         return FT_H5_U64;
@@ -142,14 +142,15 @@ ft_err ft_fields_write(ft_h5 *f, const char *object, const ft_field *fields, con
     return FT_OK;
 }
 
-ft_err ft_fields_read(ft_h5 *f, const char *object, const ft_field *fields, int64_t version, void *base) {
+ft_err ft_fields_read(const ft_h5_index *x, const char *object, const ft_field *fields, int64_t version,
+                      void *base) {
     for (const ft_field *field = fields; field->name; field++) {
         number v[3];
         if (field->since > version) continue; /* base is zero there */
-        FT_TRY(ft_h5_get_numbers(f, object, field->name, kind_in_file(field), field->n, v));
+        FT_TRY(ft_h5_get_numbers(x, object, field->name, kind_in_file(field), field->n, v));
         for (int32_t i = 0; i < field->n; i++) {
             FT_REQUIRE(in_range(field, v[i]), WEIGHTS,
-                       "'%s': the attribute '%s' is %.9g; it lies between %.9g and %.9g", f->path,
+                       "'%s': the attribute '%s' is %.9g; it lies between %.9g and %.9g", x->path,
                        field->name, field->kind == FT_FIELD_F32 ? v[i].d : (double)v[i].i, field->min,
                        field->max);
             put(field, base, i, v[i]);

@@ -3,7 +3,7 @@
 #define FACET_TRAIN_CHECKPOINT_LAYOUT_H
 
 #include "train/checkpoint.h"
-#include "train/h5_file.h"
+#include "train/h5_write.h"
 
 #define FT_CHECKPOINT_FORMAT "facet-checkpoint"
 /* 2: bn_scale and bn_unbiased of a model, phases of a training */
@@ -25,7 +25,8 @@ extern const ft_field ft_progress_fields[]; /* of ft_progress, attributes of "tr
 
 ft_err ft_fields_write(ft_h5 *f, const char *object, const ft_field *fields, const void *base);
 /* version: of the file's format; *base is zero where it has nothing. */
-ft_err ft_fields_read(ft_h5 *f, const char *object, const ft_field *fields, int64_t version, void *base);
+ft_err ft_fields_read(const ft_h5_index *x, const char *object, const ft_field *fields, int64_t version,
+                      void *base);
 /* The first field that differs bit by bit between two structures, with both values as text; NULL if none. */
 const ft_field *ft_fields_differ(const ft_field *fields, const void *a, const void *b, char text_a[96],
                                  char text_b[96]);

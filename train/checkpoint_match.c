@@ -1,5 +1,6 @@
 /* The arrays that a network needs against those that a file has. */
 #include "train/checkpoint_match.h"
+#include "train/h5_read.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,23 +25,9 @@ __attribute__((format(printf, 2, 3))) static void note(problems *p, const char *
     if (p->len >= sizeof p->text) p->len = sizeof p->text - 1;
 }
 
-static int64_t find(const ft_h5_names *names, const char *path) {
-    int64_t low = 0, high = names->n;
-    while (low < high) {
-        int64_t mid = low + (high - low) / 2;
-        int order = strcmp(names->name[mid], path);
-        if (order == 0) return mid;
-        if (order < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return -1;
-}
-
-static void compare_tensor(ft_h5 *f, const ft_tensor *t, problems *bad) {
+static void compare_tensor(const ft_h5_index *x, const ft_tensor *t, problems *bad) {
     char why[96], want[64] = "";
-    if (ft_h5_fits(f, t->path, t->rank, t->dims, why)) return;
+    if (ft_h5_fits(x, t->path, t->rank, t->dims, why)) return;
     size_t len = 0;
     for (int32_t i = 0; i < t->rank; i++)
         len +=
@@ -48,42 +35,41 @@ static void compare_tensor(ft_h5 *f, const ft_tensor *t, problems *bad) {
     note(bad, "; %s is %s where %s) is needed", t->path, why, want);
 }
 
-/* seen: (names->n), which datasets are accounted for. */
-static void compare(ft_h5 *f, const ft_h5_names *names, const ft_tensors *tensors, bool whole, bool *seen,
-                    problems *bad) {
+/* seen: (x->n), which objects are accounted for. */
+static void compare(const ft_h5_index *x, const ft_tensors *tensors, bool whole, bool *seen, problems *bad) {
     for (int32_t i = 0; i < tensors->n; i++) {
         const ft_tensor *t = &tensors->at[i];
-        int64_t at = find(names, t->path);
-        if (at >= 0) {
-            seen[at] = true;
-            compare_tensor(f, t, bad);
+        const ft_h5_object *d = ft_h5_find(x, t->path);
+        if (d) {
+            seen[d - x->object] = true;
+            compare_tensor(x, t, bad);
         } else if (!t->optional)
             note(bad, "; %s is missing", t->path);
     }
-    for (int64_t i = 0; i < names->n; i++) {
-        const char *name = names->name[i];
-        bool ignored = strcmp(name, "class_names") == 0 || strncmp(name, "heads/", 6) == 0 ||
-                       (!whole && strncmp(name, "optimizer/", 10) == 0);
+    for (int64_t i = 0; i < x->n; i++) {
+        const char *name = x->object[i].name;
+        bool ignored = !x->object[i].dataset || strcmp(name, "class_names") == 0 ||
+                       strncmp(name, "heads/", 6) == 0 || (!whole && strncmp(name, "optimizer/", 10) == 0);
         if (!seen[i] && !ignored) note(bad, "; %.90s is unexpected", name);
     }
 }
 
-ft_err ft_tensors_read(ft_h5 *f, const ft_h5_names *names, const ft_tensors *tensors, bool whole) {
-    bool *seen = calloc((size_t)names->n + 1, sizeof *seen);
-    FT_REQUIRE(seen, MEMORY, "no memory for a list of %lld datasets", (long long)names->n);
+ft_err ft_tensors_read(const ft_h5_index *x, const ft_tensors *tensors, bool whole) {
+    bool *seen = calloc((size_t)x->n + 1, sizeof *seen);
+    FT_REQUIRE(seen, MEMORY, "no memory for a list of %lld objects", (long long)x->n);
     problems bad = {.n = 0};
-    compare(f, names, tensors, whole, seen, &bad);
+    compare(x, tensors, whole, seen, &bad);
     free(seen);
     char more[48] = "";
     if (bad.n > MAX_NAMED) snprintf(more, sizeof more, "; and %d more", bad.n - MAX_NAMED);
     FT_REQUIRE(bad.n == 0, WEIGHTS,
-               "'%s' does not fit the network%s%s; use a file of the same network and options", f->path,
+               "'%s' does not fit the network%s%s; use a file of the same network and options", x->path,
                bad.text, more);
     for (int32_t i = 0; i < tensors->n; i++) {
         const ft_tensor *t = &tensors->at[i];
-        if (t->optional && find(names, t->path) < 0) continue;
-        FT_TRY(ft_h5_read_floats(f, t->path, t->n, t->p));
-        FT_TRY(ft_tensor_check(t, f->path, FT_E_WEIGHTS));
+        if (t->optional && !ft_h5_find(x, t->path)) continue;
+        FT_TRY(ft_h5_read_floats(x, t->path, t->n, t->p));
+        FT_TRY(ft_tensor_check(t, x->path, FT_E_WEIGHTS));
     }
     return FT_OK;
 }

@@ -35,15 +35,21 @@ static ft_err write_state(ft_h5 *f, const ft_training_state *s) {
     return ft_fields_write(f, "training", ft_progress_fields, &s->progress);
 }
 
-static ft_err write_all(ft_h5 *f, const ft_model *m, const ft_training_state *state,
-                        const ft_tensors *tensors) {
-    FT_TRY(write_model(f, m));
-    if (state) FT_TRY(write_state(f, state));
-    for (int32_t i = 0; i < tensors->n; i++) {
-        const ft_tensor *t = &tensors->at[i];
+typedef struct contents {
+    const ft_model *m;
+    const ft_training_state *state; /* NULL: none */
+    ft_tensors tensors;
+} contents;
+
+static ft_err write_all(ft_h5 *f, const void *ctx) {
+    const contents *c = ctx;
+    FT_TRY(write_model(f, c->m));
+    if (c->state) FT_TRY(write_state(f, c->state));
+    for (int32_t i = 0; i < c->tensors.n; i++) {
+        const ft_tensor *t = &c->tensors.at[i];
         FT_TRY(ft_h5_write_floats(f, t->path, t->rank, t->dims, t->p));
     }
-    return ft_h5_save(f);
+    return FT_OK;
 }
 
 /* Is there room for a file of so many bytes beside the one at path? */
@@ -64,21 +70,16 @@ static ft_err check_space(const char *path, size_t bytes) {
 ft_err ft_checkpoint_write(const char *path, const ft_model *m, const ft_training_state *state) {
     FT_REQUIRE(!state || !state->ema || !ft_ema_swapped(state->ema), USAGE,
                "cannot write '%s': the weights' average is swapped in; swap it back first", path);
-    ft_tensors tensors;
-    FT_TRY(ft_tensors_list(m, state, false, &tensors));
+    contents c = {.m = m, .state = state};
+    FT_TRY(ft_tensors_list(m, state, false, &c.tensors));
     size_t bytes = 0;
     ft_err e = FT_OK;
-    for (int32_t i = 0; e == FT_OK && i < tensors.n; i++) {
-        e = ft_tensor_check(&tensors.at[i], path, FT_E_NUMERIC);
-        bytes += (size_t)tensors.at[i].n * sizeof(float) + 512;
+    for (int32_t i = 0; e == FT_OK && i < c.tensors.n; i++) {
+        e = ft_tensor_check(&c.tensors.at[i], path, FT_E_NUMERIC);
+        bytes += (size_t)c.tensors.at[i].n * sizeof(float) + 512;
     }
-    ft_h5 f;
     if (e == FT_OK) e = check_space(path, bytes);
-    if (e == FT_OK) e = ft_h5_create(&f, path, bytes);
-    if (e == FT_OK) {
-        e = write_all(&f, m, state, &tensors);
-        ft_h5_close(&f);
-    }
-    free(tensors.at);
+    if (e == FT_OK) e = ft_h5_write(path, false, write_all, &c);
+    free(c.tensors.at);
     return e;
 }

@@ -314,6 +314,7 @@ ft_err ft_config_parse(const char *text, size_t len, const char *name, ft_config
 
 ft_err ft_config_read(const char *path, ft_config *config) {
     FILE *file = fopen(path, "rb");
+    FT_REQUIRE(file || errno != ENOMEM, MEMORY, "%.512s: no memory to read it", path);
     FT_REQUIRE(file, CONFIG, "%.512s: cannot be opened: %s", path, strerror(errno));
     char *text = malloc(FT_CONFIG_FILE_BYTES + 1); /* one more, to see that a file is too large */
     if (!text) {

@@ -1,6 +1,6 @@
 #include "train/predict_dump.h"
 
-#include "train/h5_file.h"
+#include "train/h5_write.h"
 #include "train/nearest.h"
 
 #include <stdlib.h>
@@ -68,23 +68,17 @@ ft_err ft_dump_add(ft_dump *d, const ft_plan *plan, int32_t i) {
     return FT_OK;
 }
 
-static ft_err write_all(const ft_dump *d, ft_h5 *f) {
+static ft_err write_all(ft_h5 *f, const void *ctx) {
+    const ft_dump *d = ctx;
     for (int32_t i = 0; i < d->n; i++) {
         ft_shape s = ft_val_shape(d->g, d->nodes[i].val);
         FT_TRY(ft_h5_write_floats(f, d->nodes[i].name, 4, (int64_t[]){d->samples, s.h, s.w, s.c},
                                   d->nodes[i].p));
     }
-    return ft_h5_save(f);
+    return FT_OK;
 }
 
 ft_err ft_dump_save(const ft_dump *d, const char *path) {
     FT_REQUIRE(d->samples > 0, DATA, "'%s' was not written: nothing could be predicted", path);
-    size_t bytes = 0;
-    for (int32_t i = 0; i < d->n; i++)
-        bytes += (size_t)(d->samples * ft_shape_size(ft_val_shape(d->g, d->nodes[i].val))) * sizeof(float);
-    ft_h5 f;
-    FT_TRY(ft_h5_create(&f, path, bytes));
-    ft_err e = write_all(d, &f);
-    ft_h5_close(&f);
-    return e;
+    return ft_h5_write(path, false, write_all, d);
 }

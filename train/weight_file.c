@@ -1,7 +1,7 @@
 /* Files of weights: the list of their tensors, and the choice of who reads and writes them. */
 #include "train/weight_formats.h"
 
-#include "train/child.h"
+#include "tensor/child.h"
 #include "train/weight_wire.h"
 
 #include <assert.h>
@@ -153,10 +153,16 @@ static ft_err read_kind(const char *path, ft_weights_kind kind, ft_weight_file *
     char what[4200];
     int64_t bytes = stat(path, &st) == 0 ? st.st_size : 0;
     snprintf(what, sizeof what, "'%s'", path);
-    /* packed numbers grow, half ones to whole ones; and there is a copy of all in what is handed back */
-    const ft_child_limits limits = {.memory = ((int64_t)1 << 30) + 16 * bytes,
-                                    .seconds = (int32_t)(20 + bytes / 2000000)};
-    FT_TRY(ft_child_run(read_in_child, &(reading){path, kind}, what, limits, &result));
+    const ft_child_task task = {.work = read_in_child,
+                                .ctx = &(reading){path, kind},
+                                .what = what,
+                                .hint = "it is damaged, or made to do harm",
+                                .broken = FT_E_WEIGHTS,
+                                /* packed numbers grow, half ones to whole ones; and there is a copy of all in
+                                 * what is handed back */
+                                .memory = (INT64_C(1) << 30) + 16 * bytes,
+                                .seconds = (int32_t)(10 + bytes / 2000000)};
+    FT_TRY(ft_child_run(&task, &result));
     ft_err e = ft_weight_wire_read(result, path, out);
     fclose(result);
     return e;

@@ -1,7 +1,8 @@
 /* The readers and writers behind train/weight_file.h, one pair for each kind of file; weight_file.c chooses.
  *
  * A reader takes the file as its kind (what ft_weights_content found) and fails as ft_weight_file_read says:
- * *out is then NULL. A writer fails as ft_weight_file_write says.
+ * *out is then NULL. A writer fails as ft_weight_file_write says. The readers
+ * of HDF5 seal the process they run in, which is a child's (tensor/child.h): HDF5 can be broken by a file.
  */
 #ifndef FACET_TRAIN_WEIGHT_FORMATS_H
 #define FACET_TRAIN_WEIGHT_FORMATS_H

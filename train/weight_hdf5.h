@@ -4,6 +4,7 @@
 #ifndef FACET_TRAIN_WEIGHT_HDF5_H
 #define FACET_TRAIN_WEIGHT_HDF5_H
 
+#include "data/hdf5_index.h" /* FT_H5_NAME */
 #include "train/weight_formats.h"
 
 #include <hdf5.h>

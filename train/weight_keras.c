@@ -8,14 +8,18 @@
  * Keras 3's layout is in weight_keras3.c.
  */
 #include "data/hdf5_start.h"
-#include "train/h5_internal.h"
+#include "tensor/child.h"
 #include "train/weight_hdf5.h"
 #include "train/zip_file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- the model's configuration ---- */
 
@@ -131,19 +135,10 @@ static ft_err read_open(ft_weight_file *f, hid_t file) {
             f->path);
 }
 
-/* image (image_bytes): the file in memory, or NULL: it is read from path. */
-static ft_err read_file(const char *path, const void *image, size_t image_bytes, ft_weight_file **out) {
+static ft_err read_image(const char *path, const void *image, size_t bytes, ft_weight_file **out) {
     *out = NULL;
-    ft_hdf5_start();
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
-    bool ready = access >= 0;
-    if (image)
-        ready = ready && H5Pset_fapl_core(access, 1 << 16, false) >= 0 &&
-                H5Pset_file_image(access, (void *)(uintptr_t)image, image_bytes) >= 0;
-    else
-        ready = ready && H5Pset_file_locking(access, false, true) >= 0;
-    if (ready) file = H5Fopen(image ? "image" : path, H5F_ACC_RDONLY, access);
-    ft_h5_drop(access);
+    FT_TRY(ft_hdf5_start());
+    hid_t file = ft_hdf5_open_image(image, bytes);
     FT_REQUIRE(file >= 0, WEIGHTS, "%s: an HDF5 file that is cut off or damaged", path);
     ft_err e = ft_weight_file_new(path, FT_WEIGHTS_KERAS, out);
     if (e == FT_OK) e = read_open(*out, file);
@@ -156,7 +151,18 @@ static ft_err read_file(const char *path, const void *image, size_t image_bytes,
 }
 
 ft_err ft_weights_read_keras(const char *path, ft_weight_file **out) {
-    return read_file(path, NULL, 0, out);
+    void *image;
+    int64_t bytes;
+    *out = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    FT_REQUIRE(fd >= 0, IO, "cannot open '%s': %s", path, strerror(errno));
+    ft_err e = ft_hdf5_map(fd, path, FT_E_WEIGHTS, &image, &bytes);
+    close(fd);
+    FT_TRY(e);
+    ft_child_seal();
+    e = read_image(path, image, (size_t)bytes, out);
+    munmap(image, (size_t)bytes);
+    return e;
 }
 
 /* A member in memory; *bytes is NULL, and nothing wrong, where there is none. */
@@ -181,9 +187,10 @@ ft_err ft_weights_read_keras3_zip(const char *path, ft_weight_file **out) {
     ft_zip z;
     *out = NULL;
     FT_TRY(ft_zip_open(&z, path));
+    ft_child_seal();
     ft_err e = read_member(&z, "model.weights.h5", &image, &bytes);
     if (e == FT_OK) e = read_member(&z, "config.json", &config, &config_bytes);
-    if (e == FT_OK) e = read_file(path, image, bytes, out);
+    if (e == FT_OK) e = read_image(path, image, bytes, out);
     if (e == FT_OK) (*out)->bn_epsilon = epsilon_of(config, config_bytes);
     free(image);
     free(config);

@@ -1,7 +1,6 @@
 /* Keras 3's files of weights: layers/<class>[_k]/vars/0, 1, ... where <class> is the layer's class in snake
  * case and k counts its instances, the first without; models inside a model have layers of their own.
  */
-#include "train/h5_internal.h"
 #include "train/weight_hdf5.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * as fixed-length strings as long as the longest, cut into numbered attributes where HDF5's limit asks for
  * it, weightless layers with an empty list of float64, everything in HDF5's oldest layout.
  */
-#include "train/h5_internal.h"
+#include "train/h5_write.h"
 #include "train/weight_formats.h"
 
 #include <stdio.h>
@@ -91,7 +91,7 @@ static ft_err write_layer(ft_h5 *f, const ft_weight_file *w, const ft_weight_lay
     return e;
 }
 
-static ft_err write_all(ft_h5 *f, const ft_weight_file *w, const char **names) {
+static ft_err write_layers(ft_h5 *f, const ft_weight_file *w, const char **names) {
     hid_t root = H5Gopen2(f->file, "/", H5P_DEFAULT);
     if (root < 0) return ft_h5_write_error(f, "group", "/");
     for (int32_t i = 0; i < w->n_layers; i++) names[i] = w->layer[i].name;
@@ -100,20 +100,18 @@ static ft_err write_all(ft_h5 *f, const ft_weight_file *w, const char **names) {
     if (e == FT_OK) e = set_variable(f, root, "keras_version", keras_version);
     ft_h5_drop(root);
     for (int32_t i = 0; e == FT_OK && i < w->n_layers; i++) e = write_layer(f, w, &w->layer[i], names);
-    return e == FT_OK ? ft_h5_save(f) : e;
+    return e;
+}
+
+static ft_err write_all(ft_h5 *f, const void *ctx) {
+    const ft_weight_file *w = ctx;
+    const char **names = calloc((size_t)w->n_layers + (size_t)w->n_tensors + 1, sizeof *names);
+    FT_REQUIRE(names, MEMORY, "cannot write '%s': no memory for the names", f->path);
+    ft_err e = write_layers(f, w, names);
+    free(names);
+    return e;
 }
 
 ft_err ft_weights_write_keras(const ft_weight_file *w, const char *path) {
-    size_t bytes = 0;
-    for (int32_t i = 0; i < w->n_tensors; i++) bytes += (size_t)w->tensor[i].n * sizeof(float) + 4096;
-    const char **names = calloc((size_t)w->n_layers + (size_t)w->n_tensors + 1, sizeof *names);
-    FT_REQUIRE(names, MEMORY, "cannot write '%s': no memory for the names", path);
-    ft_h5 f;
-    ft_err e = ft_h5_create_plain(&f, path, bytes);
-    if (e == FT_OK) {
-        e = write_all(&f, w, names);
-        ft_h5_close(&f);
-    }
-    free(names);
-    return e;
+    return ft_h5_write(path, true, write_all, w);
 }

@@ -1,6 +1,6 @@
 #include "train/weight_source.h"
+#include "data/hdf5_index.h"
 #include "train/checkpoint.h"
-#include "train/h5_file.h"
 #include "train/weight_export.h"
 
 #include <stdlib.h>
@@ -8,10 +8,10 @@
 
 /* An HDF5 file with Facet's mark. */
 static bool is_own(const char *path) {
-    ft_h5 f;
-    if (ft_h5_open(&f, path) != FT_OK) return false;
-    bool own = ft_h5_has_attribute(&f, "/", "facet_version");
-    ft_h5_close(&f);
+    ft_h5_index *x;
+    if (ft_h5_open(path, FT_E_WEIGHTS, &x) != FT_OK) return false;
+    bool own = ft_h5_has_attribute(x, "/", "facet_version");
+    ft_h5_close(x);
     return own;
 }
 
