@@ -111,6 +111,13 @@ static const struct {
     {"seed: 18446744073709551615", "seed", "18446744073709551615"},
     {"seed: 007", "seed", "7"},
     {"kernels: direct", "kernels", "direct"},
+    {"memory: 6GiB", "memory", "6GiB"},
+    {"memory: 0.5 GiB", "memory", "512MiB"},
+    {"memory: 1500MB", "memory", "1500MB"},
+    {"memory: 2000MB", "memory", "2GB"},
+    {"memory: 70000kB", "memory", "70MB"},
+    {"memory: 1234567B", "memory", "1234567B"},
+    {"memory: 0", "memory", "0"},
     {"output: 2024", "output", "2024"},
     {"output: true", "output", "true"},
     {"output: \"\"", "output", ""},
@@ -134,7 +141,7 @@ static const struct {
 } mistakes[] = {
     /* keys */
     {"seed: 1\nbacth: 3\n", "2:1: unknown key 'bacth' at the top level; valid keys there: seed, threads, "
-                            "kernels, output, data, model, train"},
+                            "kernels, memory, output, data, model, train"},
     {"train:\n  bacth: 3\n", "2:3: unknown key 'bacth' in train; did you mean train.batch?"},
     {"train:\n  optimizer: {name: sgd, momentun: 0.9}\n",
      "2:26: unknown key 'momentun' in train.optimizer; did you mean train.optimizer.momentum?"},
@@ -151,9 +158,9 @@ static const struct {
     {"model: {\"a\\tb\\u0080\": 1}",
      "1:9: unknown key 'a?b?' in model; valid keys there: arch, width, aux_head, "
      "aux_weight, count_padding, weights, head, bn, freeze"},
-    {"\xC3\xA9: {x: 1}",
-     "1:1: unknown key '\xC3\xA9' at the top level; valid keys there: seed, threads, kernels, output, "
-     "data, model, train"},
+    {"\xC3\xA9: {x: 1}", "1:1: unknown key '\xC3\xA9' at the top level; valid keys there: seed, threads, "
+                         "kernels, memory, output, "
+                         "data, model, train"},
     {"kernels: winograd", "1:10: kernels: 'winograd' is not a choice; expected one of auto, direct"},
     {"seed: 1\noutput: a\nseed: 2\n", "3:1: duplicate key seed, first set in line 1; keep one of the two"},
     {"train: {batch: 2}\nmodel: {}\ntrain: {epochs: 2}\n",
@@ -281,7 +288,7 @@ static const struct {
      "unknown key '' in model; valid keys there: arch, width, aux_head, aux_weight, count_padding, weights, "
      "head, bn, freeze"},
     {".seed=1", NULL, NULL,
-     "unknown key '' at the top level; valid keys there: seed, threads, kernels, output, data, "
+     "unknown key '' at the top level; valid keys there: seed, threads, kernels, memory, output, data, "
      "model, train"},
     {"Seed=1", NULL, NULL, "unknown key 'Seed' at the top level; did you mean seed?"},
     {"train.batch=", NULL, NULL, "train.batch: '' is not an integer; expected an integer >= 1"},

@@ -40,6 +40,11 @@ static void other_value(int row, ft_rng *rng, char text[FT_OPTION_TEXT_BYTES]) {
                         : low + ft_rng_uniform(rng) * (high - low);
         sprintf(text, "%.17g", x);
         break;
+    case FT_OPTION_BYTES: {
+        static const char *const units[] = {"GiB", "MB", "kB", "B"};
+        sprintf(text, "%u%s", 1 + ft_rng_below(rng, 5000), units[ft_rng_below(rng, 4)]);
+        break;
+    }
     case FT_OPTION_CHOICE:
         while (c[1].name && (strcmp(c->name, option->usual) == 0 || ft_rng_below(rng, 2))) ++c;
         strcpy(text, c->name);

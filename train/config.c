@@ -134,6 +134,42 @@ static ft_err parse_real(int row, const char *text, size_t len, ft_config *confi
     return FT_OK;
 }
 
+static const struct {
+    const char *name;
+    int64_t bytes;
+} units[] = {{"GiB", 1 << 30}, {"GB", 1000000000}, {"MiB", 1 << 20}, {"MB", 1000000}, {"kB", 1000}, {"B", 1}};
+enum { N_UNITS = sizeof units / sizeof *units };
+
+static ft_err parse_bytes(int row, const char *text, size_t len, ft_config *config) {
+    int64_t bytes = 0;
+    size_t digits = strspn(text, "0123456789.");
+    char number[32];
+    const char *unit = text + digits + strspn(text + digits, " ");
+    if (digits == 0 || digits >= sizeof number) return refuse(row, text, len, "is not a size");
+    memcpy(number, text, digits);
+    number[digits] = '\0';
+    if (!is_real(number)) return refuse(row, text, len, "is not a size");
+    double value = strtod(number, NULL);
+    int i = 0;
+    while (i < N_UNITS && strcmp(unit, units[i].name) != 0) i++;
+    if (i == N_UNITS && (*unit || value != 0)) return refuse(row, text, len, "has no unit");
+    if (i < N_UNITS) value *= (double)units[i].bytes;
+    if (value > 0x1p50) return refuse(row, text, len, "is out of range");
+    bytes = (int64_t)value;
+    store(row, config, &bytes, sizeof bytes);
+    return FT_OK;
+}
+
+/* In the largest unit that leaves no rest. */
+static void bytes_text(int64_t bytes, char text[FT_OPTION_TEXT_BYTES]) {
+    int i = 0;
+    while (bytes % units[i].bytes != 0) i++;
+    if (bytes == 0)
+        snprintf(text, FT_OPTION_TEXT_BYTES, "0");
+    else
+        snprintf(text, FT_OPTION_TEXT_BYTES, "%lld%s", (long long)(bytes / units[i].bytes), units[i].name);
+}
+
 static ft_err parse_choice(int row, const char *text, size_t len, ft_config *config) {
     for (const ft_choice *c = ft_options[row].choices; c->name; ++c) {
         if (strcmp(text, c->name) != 0) continue;
@@ -221,6 +257,8 @@ ft_err ft_option_parse(int row, const char *text, size_t len, ft_config *config)
         return parse_int(row, word, len, config);
     case FT_OPTION_UINT:
         return parse_uint(row, word, len, config);
+    case FT_OPTION_BYTES:
+        return parse_bytes(row, word, len, config);
     case FT_OPTION_CHOICE:
         return parse_choice(row, word, len, config);
     default:
@@ -261,6 +299,7 @@ void ft_option_text(int row, const ft_config *config, char text[FT_OPTION_TEXT_B
     bool truth;
     int32_t integer;
     uint64_t natural;
+    int64_t bytes;
     double real;
     int chosen;
     text[0] = '\0';
@@ -286,6 +325,10 @@ void ft_option_text(int row, const ft_config *config, char text[FT_OPTION_TEXT_B
             snprintf(text, FT_OPTION_TEXT_BYTES, "auto");
         else
             real_text(real, text);
+        break;
+    case FT_OPTION_BYTES:
+        load(row, config, &bytes, sizeof bytes);
+        bytes_text(bytes, text);
         break;
     case FT_OPTION_CHOICE:
         load(row, config, &chosen, sizeof chosen);

@@ -125,6 +125,7 @@ typedef struct ft_config {
     uint64_t seed;
     int32_t threads;
     ft_config_kernels kernels;
+    int64_t memory; /* bytes; 0: no limit */
     char output[FT_CONFIG_PATH_BYTES];
     struct {
         char path[FT_CONFIG_PATH_BYTES];

@@ -122,6 +122,9 @@ void ft_option_valid(int row, char text[FT_OPTION_VALID_BYTES]) {
         append_range(text, FT_OPTION_VALID_BYTES, &option->range);
         if (option->type == FT_OPTION_AUTO) append(text, FT_OPTION_VALID_BYTES, ", or auto");
         break;
+    case FT_OPTION_BYTES:
+        append(text, FT_OPTION_VALID_BYTES, "a size such as 6GiB or 800MB, or 0");
+        break;
     case FT_OPTION_CHOICE:
         append(text, FT_OPTION_VALID_BYTES, option->choices[1].name ? "one of " : "");
         for (const ft_choice *c = option->choices; c->name; ++c) {

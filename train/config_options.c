@@ -42,6 +42,8 @@
         .key = #path, .type = FT_OPTION_AUTO, TYPED(path, double), .range = limits, .usual = "auto", \
         .doc = text                                                                                  \
     }
+#define BYTES(path, def, text) \
+    { .key = #path, .type = FT_OPTION_BYTES, TYPED(path, int64_t), .usual = def, .doc = text }
 #define CHOICE(path, list, def, text)                                                                    \
     {                                                                                                    \
         .key = #path, .type = FT_OPTION_CHOICE, SIZED(path, sizeof(int)), .choices = list, .usual = def, \
@@ -146,6 +148,10 @@ const ft_option ft_options[] = {
     CHOICE(kernels, kernels, "auto",
            "auto: for each convolution the fastest algorithm, Winograd's where it pays; direct: only the "
            "definition's sums, slower, with its rounding."),
+    BYTES(memory, "0",
+          "What the training may take. Where a batch does not fit it is computed in equal parts, each with "
+          "batch "
+          "statistics of its own, and caches take what is left; 0: no limit."),
     STRING(output, "",
            "Folder the run is left in; empty: the tool derives it from the configuration's name."),
 

@@ -11,6 +11,7 @@ typedef enum {
     FT_OPTION_UINT,     /* uint64_t */
     FT_OPTION_REAL,     /* double, finite */
     FT_OPTION_AUTO,     /* double, finite, or the word auto (FT_CONFIG_AUTO) */
+    FT_OPTION_BYTES,    /* int64_t: a number with a unit, or 0 */
     FT_OPTION_CHOICE,   /* int or an enum: one of choices */
     FT_OPTION_STRING,   /* char[size], UTF-8 */
     FT_OPTION_REQUIRED, /* as STRING, and ft_config_check refuses an empty one */

@@ -185,7 +185,9 @@ static ft_err compile_training(ft_run *r, const ft_augment *augment) {
     FT_TRY(ft_freeze(m, c));
     find_cut(r, &spec, augment);
     spec.n_fed = ph->cut.id > 0;
-    return ft_compile(m->g, &spec, &ph->plan);
+    FT_TRY(ft_memory_compile(r, &ph->config, &spec, &ph->plan, &ph->memory));
+    ph->part = (int32_t)ft_ceil_div(spec.batch, ph->memory.parts);
+    return FT_OK;
 }
 
 /* ---- optimiser and schedule ---- */
@@ -318,7 +320,7 @@ static ft_err prepare_validation(ft_run *r) {
                                      .quarantine = r->quarantine};
         FT_TRY(open_features(r, &loading, FT_PART_VAL, &ph->val_features));
     }
-    ft_evaluator_options o = {.batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch,
+    ft_evaluator_options o = {.batch = ft_phase_eval_batch(r),
                               .workers = c->data.workers,
                               .cache_mb = c->data.cache_mb,
                               .direct = c->kernels == FT_CONFIG_KERNELS_DIRECT,
@@ -345,6 +347,10 @@ void ft_phase_describe(const ft_run *r, FILE *f) {
                 ft_val_name(r->model->g, ph->cut), (double)floats_of(r, ph->cut) * sizeof(float) / 1e3);
     else if (ph->uncached)
         fprintf(f, "frozen   in part, yet computed anew in every epoch: %s\n", ph->uncached);
+    if (r->config->memory)
+        fprintf(f, "budget   %.0f of %.0f MiB, besides caches; batches of %d computed in %d part%s\n",
+                (double)ft_memory_total(&ph->memory) / 0x1p20, (double)r->config->memory / 0x1p20,
+                ph->config.train.batch, ph->memory.parts, ph->memory.parts > 1 ? "s" : "");
     fprintf(
         f,
         "memory   %.0f MiB for activations (%.0f MiB without sharing), %.0f MiB for weights and gradients\n",
@@ -384,19 +390,33 @@ void ft_phase_tidy(const ft_run *r) {
     if (ph->val_features) unlink(ft_features_path(ph->val_features));
 }
 
-void ft_phase_leave(ft_run *r) {
+int32_t ft_phase_eval_batch(const ft_run *r) {
+    const ft_phase *ph = &r->phase;
+    const ft_config *c = &ph->config;
+    int32_t batch = c->train.eval_batch ? c->train.eval_batch : c->train.batch;
+    return c->memory && batch > ph->part ? ph->part : batch;
+}
+
+void ft_phase_retire(ft_run *r) {
     ft_phase *ph = &r->phase;
     ft_training_state *s = &r->state;
     ft_loader_free(ph->loader);
     ft_evaluator_free(&ph->val);
     ft_features_free(ph->features);
     ft_features_free(ph->val_features);
-    ft_plan_free(ph->plan);
     ft_optim_free(s->optim);
     free(s->optim_params);
     free(ph->grads);
+    ph->loader = NULL;
+    ph->features = ph->val_features = NULL;
+    ph->grads = NULL;
     s->optim = NULL;
     s->optim_params = NULL;
     s->n_optim_params = 0;
-    *ph = (ft_phase){0};
+}
+
+void ft_phase_leave(ft_run *r) {
+    ft_phase_retire(r);
+    ft_plan_free(r->phase.plan);
+    r->phase = (ft_phase){0};
 }

@@ -12,6 +12,7 @@
 #include "train/config.h"
 #include "train/evaluate.h"
 #include "train/features.h"
+#include "train/memory_budget.h"
 
 struct ft_run;
 
@@ -21,6 +22,8 @@ typedef struct ft_phase {
     ft_val loss;
     ft_val head_losses[FT_MAX_LOSSES]; /* (model->n_heads) */
     ft_plan *plan;                     /* training */
+    ft_memory memory;
+    int32_t part;         /* images computed at a time: of a batch, or what the memory allows */
     ft_val cut;           /* features go in here instead of images to the input; {0}: they do not */
     const char *uncached; /* why a frozen part runs in every epoch; NULL: it does not, or there is none */
     ft_features *features;
@@ -44,6 +47,10 @@ ft_err ft_phase_begin(struct ft_run *r);
  * their own (train.feature_cache.path) are for other runs, too. */
 void ft_phase_tidy(const struct ft_run *r);
 void ft_phase_leave(struct ft_run *r);
+/* After the last step: gives back what only further steps would need. The plan stays, for its times. */
+void ft_phase_retire(struct ft_run *r);
+/* Images that evaluation takes at a time. */
+int32_t ft_phase_eval_batch(const struct ft_run *r);
 
 /* Prints what the phase trains, what it keeps of the frozen part or why it does not, and what memory it
  * takes.

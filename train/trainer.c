@@ -5,6 +5,7 @@
 #include "tensor/par.h"
 #include "tensor/rng.h"
 #include "train/assess.h"
+#include "train/batch_pass.h"
 #include "train/epoch_log.h"
 #include "train/finite.h"
 #include "train/generations.h"
@@ -82,85 +83,6 @@ static ft_err save(trainer *t) {
 
 /* ---- one step ---- */
 
-static void count_right(trainer *t, const ft_batch *b) {
-    ft_view logits = ft_plan_value(t->r->phase.plan, t->r->model->out.logits, b->n);
-    for (int32_t i = 0; i < b->n; i++)
-        t->right += ft_argmax(logits.p + i * logits.ld, logits.c) == (int32_t)b->labels[i];
-    t->seen += b->n;
-}
-
-/* Class numbers, or, where images are mixed, probabilities. */
-static void feed_labels(const ft_batch *b, const ft_view *to) {
-    if (to->c == 1) {
-        memcpy(to->p, b->labels, (size_t)b->n * sizeof *to->p);
-        return;
-    }
-    for (int32_t i = 0; i < b->n; i++) {
-        ft_real *row = to->p + i * to->ld;
-        int32_t other = i > 0 ? i - 1 : b->n - 1;
-        memset(row, 0, (size_t)to->c * sizeof *row);
-        row[(int32_t)b->labels[i]] += (ft_real)b->share;
-        row[(int32_t)b->labels[other]] += 1 - (ft_real)b->share;
-    }
-}
-
-/* What the further heads are to learn. */
-static void feed_heads(ft_run *r, const ft_batch *b) {
-    int32_t width = ft_dataset_target_width(r->ds), at = 0;
-    for (int32_t k = 0; k < r->model->n_heads; k++) {
-        const ft_head *h = &r->model->heads[k];
-        ft_view to = ft_plan_value(r->phase.plan, r->head_labels[k], b->n);
-        for (int32_t i = 0; i < b->n; i++)
-            ft_head_label(h, b->targets + (int64_t)i * width + at, to.p + i * to.ld);
-        at += to.c;
-    }
-}
-
-/* Of the class and of the further heads, weighted; an auxiliary classifier's is not told. */
-static double total_loss(const ft_run *r, int32_t n) {
-    const ft_phase *ph = &r->phase;
-    double loss = (double)ft_plan_value(ph->plan, ph->loss, n).p[0];
-    for (int32_t k = 0; k < r->model->n_heads; k++)
-        loss += r->model->heads[k].weight * (double)ft_plan_value(ph->plan, ph->head_losses[k], n).p[0];
-    return loss;
-}
-
-/* The loss is none: says where that comes from. */
-static ft_err blame(trainer *t, const ft_batch *b, uint64_t seed, double loss) {
-    const ft_progress *p = &t->r->state.progress;
-    char why[512];
-    ft_finite_blame(t->r, b->n, seed);
-    snprintf(why, sizeof why, "%s", ft_err_message());
-    FT_FAIL(NUMERIC,
-            "the loss is %s at step %lld (epoch %lld): %s; lower train.optimizer.lr, set train.clip.norm or "
-            "train.non_finite",
-            isnan(loss) ? "not a number" : "infinite", (long long)p->step + 1, (long long)p->epoch + 1, why);
-}
-
-/* Forward and backward of one batch. The gradient is weighted by the batch's size where several make a step.
- */
-static ft_err run_batch(trainer *t, const ft_batch *b, int32_t micro) {
-    ft_run *r = t->r;
-    ft_phase *ph = &r->phase;
-    ft_progress *p = &r->state.progress;
-    int32_t accumulate = ph->config.train.accumulate;
-    ft_view labels = ft_plan_value(ph->plan, r->labels, b->n);
-    FT_TRY(ft_batch_feed(b, ph->features, p->epoch, ph->plan, ph->features ? ph->cut : r->model->input));
-    feed_labels(b, &labels);
-    feed_heads(r, b);
-    uint64_t seed =
-        ft_rng_derive(ft_rng_derive_name(p->seed, "dropout"), (uint64_t)(p->step * accumulate + micro));
-    ft_plan_forward(ph->plan, b->n, seed);
-    double loss = total_loss(r, b->n);
-    if (!isfinite(loss)) return blame(t, b, seed, loss);
-    ft_real share = accumulate == 1 ? 1 : (ft_real)b->n / (ft_real)ph->config.train.batch;
-    ft_plan_backward(ph->plan, share, micro > 0);
-    p->loss_sum += loss * b->n;
-    p->loss_images += b->n;
-    count_right(t, b);
-    return FT_OK;
-}
-
 static double learning_rate(const ft_run *r, int64_t step) {
     const ft_phase *ph = &r->phase;
     const ft_progress *p = &r->state.progress;
@@ -180,7 +102,8 @@ static ft_err run_batches(trainer *t, int64_t *images, int64_t *next) {
         charge(t, FT_PROFILE_LOADING, start);
         *next = b.next;
         if (b.n == 0) break;
-        FT_TRY(run_batch(t, &b, micro));
+        FT_TRY(ft_batch_pass(t->r, &b, micro, &t->right));
+        t->seen += b.n;
         *images += b.n;
     }
     ft_err e = *images ? ft_finite_gradients(t->r) : FT_OK;
@@ -492,6 +415,8 @@ static ft_err final_results(trainer *t) {
     ft_evaluator e;
     ft_evaluation ev;
     ft_assess_options o = ft_assess_as(r->config, &r->split, ft_part_name(part), r->quarantine);
+    o.evaluator.batch = ft_phase_eval_batch(r);
+    ft_phase_retire(r);
     FT_TRY(ft_checkpoint_read_model(t->at.best, &best));
     ft_err err = ft_assess(&e, best, r->ds, r->split.index[part], r->split.n[part], &o, NULL, NULL, &ev);
     if (err == FT_OK) {
