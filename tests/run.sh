@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests need, builds, and runs everything: the formatting; the release build with warnings as errors; the same
 # tests under AddressSanitizer and UndefinedBehaviorSanitizer; a build with Clang; a short run of the
-# fuzzers. `--quick`: the formatting and the release build. `--coverage`: how many lines and branches the tests reach, instead.
+# fuzzers. `--quick`: the formatting and the release build. Instead of all that: `--coverage`, how many lines and branches the tests
+# reach; `--threads`, loading and training under ThreadSanitizer; `--valgrind`, the small suites and a training under Valgrind.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -23,6 +24,45 @@ if [ "${1:-}" = "--coverage" ]; then
     tools/install_packages.sh --coverage
     suite coverage -DFACET_DOUBLE=OFF -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS="-O1 --coverage -fprofile-update=atomic -DFACET_COVERAGE"
     gcovr --root . --filter '(tensor|layers|optim|data|train|eval)/' --exclude-unreachable-branches --print-summary build-coverage
+    exit 0
+fi
+
+# A training of a small network on made-up pictures, by $1 and what comes behind it. One thread computes, several load: what
+# OpenMP's threads do is not seen by either tool.
+train_with() {
+    work=$(mktemp -d)
+    for class in a b; do
+        mkdir -p "$work/faces/$class"
+        for i in $(seq 24); do
+            { printf 'P5 24 24 255\n' && head -c 576 /dev/urandom; } >"$work/faces/$class/$i.pgm"
+        done
+    done
+    printf '%s\n' "data: {path: $work/faces, image: {size: 24, channels: 1}, augment: {flip: true, shift: 0.1}, workers: 4}" \
+        "model: {arch: lenet}" "train: {batch: 4, epochs: 3, ema: 0.9, checkpoint: {every_steps: 2}}" "output: $work/run" >"$work/run.yaml"
+    OMP_NUM_THREADS=1 "$@" "$work/run.yaml" --quiet
+    rm -r "$work"
+}
+
+if [ "${1:-}" = "--threads" ]; then
+    echo "== threads"
+    cmake -S . -B build-threads -DFACET_SANITIZE=thread -DFACET_DOUBLE=OFF >/dev/null
+    cmake --build build-threads -j "$jobs" --target ft-train test_loader test_augment test_quarantine >/dev/null
+    for test in loader augment quarantine; do OMP_NUM_THREADS=1 "build-threads/tests/test_$test"; done
+    train_with build-threads/ft-train
+    exit 0
+fi
+
+if [ "${1:-}" = "--valgrind" ]; then
+    tools/install_packages.sh --valgrind
+    echo "== valgrind"
+    small="error schedule split augment metrics bootstrap verification config config_phases pickle zip weight_file weight_safetensors
+        checkpoint dataset loader quarantine"
+    cmake -S . -B build-release -DFACET_WERROR=ON >/dev/null
+    cmake --build build-release -j "$jobs" >/dev/null
+    # A child of a process with threads leaves without tidying up.
+    checked="valgrind -q --error-exitcode=77 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes"
+    for test in $small; do CK_FORK=no OMP_NUM_THREADS=2 $checked "build-release/tests/test_$test"; done
+    train_with $checked build-release/ft-train
     exit 0
 fi
 

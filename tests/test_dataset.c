@@ -254,7 +254,7 @@ START_TEST(idx_without_test_part) {
 END_TEST
 
 START_TEST(idx_errors) {
-    uint8_t p[512];
+    uint8_t p[512] = {0};
     size_t n;
     put_text(at("classes.txt"), "a\nb\nc\n");
     open_fails(root, "label 3 of sample 3 is out of range");

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing: those to build and use Facet, with --tests also those of the tests, with --peers
-# those of bench/against_peers.sh.
+# those of bench/against_peers.sh, with --coverage and --valgrind what tests/run.sh needs for these.
 # Needs to be root or to have sudo only when something is missing.
 set -eu
 
@@ -10,6 +10,8 @@ if [ "${1:-}" = "--tests" ]; then
     packages="$packages git check clang libclang-rt-dev libomp-dev clang-format strace chromium fonts-dejavu-core"
 elif [ "${1:-}" = "--coverage" ]; then
     packages="$packages gcovr"
+elif [ "${1:-}" = "--valgrind" ]; then
+    packages="$packages valgrind"
 elif [ "${1:-}" = "--peers" ]; then
     packages="$packages python3-torch python3-torchvision python3-pil"
     command -v npm >/dev/null || packages="$packages nodejs npm" # another distribution of them conflicts with Debian's
