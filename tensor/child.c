@@ -27,6 +27,8 @@
 #endif
 #endif
 
+enum { MOST_TRIES = 3 };
+
 /* What the child says of itself at its end. */
 typedef struct verdict {
     ft_err err;
@@ -110,7 +112,8 @@ void ft_child_seal(void) {
     };
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
     const char *preloaded = getenv("LD_PRELOAD");
-    if (preloaded && strstr(preloaded, "/vgpreload_")) return; /* Valgrind's own calls would be refused, too */
+    if (preloaded && strstr(preloaded, "/vgpreload_"))
+        return; /* Valgrind's own calls would be refused, too */
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 #endif
 }
@@ -142,7 +145,7 @@ static _Noreturn void be_child(const ft_child_task *task, int64_t present, int r
 static int patience(const ft_child_task *task) {
 #ifdef INSTRUMENTED
     (void)task;
-    return 30000;
+    return 15000;
 #else
     return task->seconds > 0 ? 10000 * task->seconds : -1;
 #endif
@@ -207,10 +210,13 @@ ft_err ft_child_run(const ft_child_task *task, FILE **result) {
     *result = NULL;
     int memory = memfd_create("facet", MFD_CLOEXEC);
     FT_REQUIRE(memory >= 0, MEMORY, "%s: no memory for what it holds: %s", task->what, strerror(errno));
-    bool again;
-    ft_err e = run_once(task, memory, &again);
-    if (e != FT_OK && again && ftruncate(memory, 0) == 0 && lseek(memory, 0, SEEK_SET) == 0)
+    bool again = true;
+    ft_err e = FT_OK;
+    for (int tries = 0; again && tries < MOST_TRIES; tries++) {
+        if (tries > 0 && (ftruncate(memory, 0) != 0 || lseek(memory, 0, SEEK_SET) != 0)) break;
         e = run_once(task, memory, &again);
+        again &= e != FT_OK;
+    }
     if (e == FT_OK && result != &none && lseek(memory, 0, SEEK_SET) == 0) *result = fdopen(memory, "rb");
     if (*result) return FT_OK;
     close(memory);

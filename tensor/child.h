@@ -21,7 +21,7 @@ typedef struct ft_child_task {
 
 /* Does the work in a child; what it writes to out is in *result afterwards, at its start, to be closed by the
  * caller (result NULL: nothing is handed back). The error is that of the work, or task->broken where the
- * child ended otherwise or took too much; a second child tries before memory, the disk or a crash is blamed.
+ * child ended otherwise or took too much; others try before memory, the disk or a crash is blamed.
  * FT_E_MEMORY, FT_E_IO: there is no child. After a failure *result is NULL. */
 ft_err ft_child_run(const ft_child_task *task, FILE **result);
 

@@ -80,17 +80,18 @@ static ft_err blame(ft_run *r, int32_t n, uint64_t seed, double loss) {
             isnan(loss) ? "not a number" : "infinite", (long long)p->step + 1, (long long)p->epoch + 1, why);
 }
 
-/* share: of the gradient. */
-static ft_err run_part(ft_run *r, const part *p, uint64_t seed, ft_real share, bool accumulate) {
+/* share: of the gradient. Adds to *loss that of all images. */
+static ft_err run_part(ft_run *r, const part *p, uint64_t seed, ft_real share, bool accumulate,
+                       double *loss) {
     ft_phase *ph = &r->phase;
     FT_TRY(feed_images(r, p));
     feed_labels(r, p);
     feed_heads(r, p);
     ft_plan_forward(ph->plan, p->n, seed);
-    double loss = total_loss(r, p->n);
-    if (!isfinite(loss)) return blame(r, p->n, seed, loss);
+    double mean = total_loss(r, p->n);
+    if (!isfinite(mean)) return blame(r, p->n, seed, mean);
     ft_plan_backward(ph->plan, share, accumulate);
-    r->state.progress.loss_sum += loss * p->n;
+    *loss += mean * p->n;
     return FT_OK;
 }
 
@@ -104,14 +105,17 @@ ft_err ft_batch_pass(ft_run *r, const ft_batch *b, int32_t micro, int64_t *right
     const ft_phase *ph = &r->phase;
     ft_progress *p = &r->state.progress;
     int32_t parts = (int32_t)ft_ceil_div(b->n, ph->part);
-    int64_t before = (p->step * ph->config.train.accumulate + micro) * ph->memory.parts;
+    int64_t before = (p->step * ph->config.train.accumulate + micro) * ph->memory.parts, hits = 0;
+    double loss = 0;
     for (int32_t k = 0; k < parts; k++) {
         int64_t first = (int64_t)b->n * k / parts, end = (int64_t)b->n * (k + 1) / parts;
         part images = {b, (int32_t)first, (int32_t)(end - first)};
         uint64_t seed = ft_rng_derive(ft_rng_derive_name(p->seed, "dropout"), (uint64_t)(before + k));
-        FT_TRY(run_part(r, &images, seed, share_of(&ph->config, &images), micro + k > 0));
-        *right += count_right(r, &images);
+        FT_TRY(run_part(r, &images, seed, share_of(&ph->config, &images), micro + k > 0, &loss));
+        hits += count_right(r, &images);
     }
+    p->loss_sum += loss;
     p->loss_images += b->n;
+    *right += hits;
     return FT_OK;
 }

@@ -416,7 +416,10 @@ static ft_err final_results(trainer *t) {
     ft_evaluation ev;
     ft_assess_options o = ft_assess_as(r->config, &r->split, ft_part_name(part), r->quarantine);
     o.evaluator.batch = ft_phase_eval_batch(r);
-    ft_phase_retire(r);
+    if (t->o->profile)
+        ft_phase_retire(r);
+    else
+        ft_phase_leave(r);
     FT_TRY(ft_checkpoint_read_model(t->at.best, &best));
     ft_err err = ft_assess(&e, best, r->ds, r->split.index[part], r->split.n[part], &o, NULL, NULL, &ev);
     if (err == FT_OK) {
