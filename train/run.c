@@ -78,6 +78,7 @@ static ft_err import_weights(ft_run *r, const ft_weight_source *source) {
         ft_weight_report_print(text, &report, false);
         fclose(text);
     }
+    if (e == FT_OK && !r->weights_report) e = ft_err_set(FT_E_MEMORY, "no memory to report on the weights");
     ft_weight_report_free(&report);
     return e;
 }

@@ -277,7 +277,7 @@ static ft_err make_header(const ft_weight_file *f, const ft_weight_tensor *const
         for (int i = 0; i < PREFIX; i++) fputc(0, s);
         print_header(s, f, tensors);
         ok = !ferror(s);
-        ok &= fclose(s) == 0;
+        ok &= fclose(s) == 0 && *header; /* none, and no error, where memory ends in closing */
     }
     FT_REQUIRE(ok, MEMORY, "cannot write safetensors: no memory for the header");
     for (int i = 0; i < PREFIX; i++) (*header)[i] = (char)((*bytes - PREFIX) >> 8 * i);
