@@ -24,8 +24,7 @@ enum {
     TILES_PER_SPLIT = 640, /* of square ones, */
     LINE_TILES_PER_SPLIT = 320,
     MAX_SPLITS = 16,
-    MANY = 4,          /* tasks for each lane, of which one more or less does not matter */
-    MIN_CHANNELS = 32, /* of a group, along each side */
+    MANY = 4, /* tasks for each lane, of which one more or less does not matter */
     PANEL = 32,
     ROWS_CHUNK = 4, /* rows of weights that a task transforms back */
     LINE = 16 /* elements between the points of a tile, so that they do not all fall into one cache set */
@@ -37,22 +36,31 @@ typedef struct cut {
     int32_t tiles;      /* in a block */
 } cut;
 
-/* As few groups as give every lane the same. */
+/* Whole panels of n channels, in that many groups at most: channels of the largest one. */
+static int32_t group_size(int32_t n, int32_t groups) {
+    int64_t channels = ft_ceil_div(ft_ceil_div(n, PANEL), groups) * PANEL;
+    return channels < n ? (int32_t)channels : n;
+}
+
+/* As few groups as give every lane the same. They end between panels: within one the kernels' rounding
+ * depends on a channel's place, and bits must not depend on the number of lanes. */
 static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes) {
     bool square = ft_winograd_is_square(g->form);
     int64_t splits = g->planned / (square ? TILES_PER_SPLIT : LINE_TILES_PER_SPLIT);
     splits = splits < 1 ? 1 : splits > MAX_SPLITS ? MAX_SPLITS : splits;
-    cut c = {.splits = (int32_t)splits, .row_groups = 1, .col_groups = 1, .rows = rows, .cols = cols};
-    for (;;) {
+    cut c = {.splits = (int32_t)splits};
+    for (int32_t row_groups = 1, col_groups = 1;;) {
+        c.rows = group_size(rows, row_groups);
+        c.cols = group_size(cols, col_groups);
+        c.row_groups = (int32_t)ft_ceil_div(rows, c.rows);
+        c.col_groups = (int32_t)ft_ceil_div(cols, c.cols);
         int32_t tasks = c.splits * c.row_groups * c.col_groups;
-        if (tasks % lanes == 0 || tasks >= MANY * lanes) break;
-        if (c.rows < 2 * MIN_CHANNELS && c.cols < 2 * MIN_CHANNELS) break;
-        if (c.rows >= c.cols) {
-            c.rows = (int32_t)ft_ceil_div(rows, ++c.row_groups);
-        } else { /* whole panels, as far as they go */
-            c.cols = (int32_t)ft_ceil_div(ft_ceil_div(cols, ++c.col_groups), PANEL) * PANEL;
-            c.col_groups = (int32_t)ft_ceil_div(cols, c.cols);
-        }
+        bool rows_left = c.rows > PANEL, cols_left = c.cols > PANEL;
+        if (tasks % lanes == 0 || tasks >= MANY * lanes || (!rows_left && !cols_left)) break;
+        if (rows_left && (c.rows >= c.cols || !cols_left))
+            row_groups++;
+        else
+            col_groups++;
     }
     int64_t tiles = ft_ceil_div(g->planned, splits),
             blocks = ft_ceil_div(tiles, square ? MAX_TILES : MAX_LINE_TILES);
@@ -157,8 +165,8 @@ static void run_task(void *ctx, int64_t task, int32_t thread) {
     int32_t col_group = (int32_t)(task % c->col_groups);
     int32_t row_group = (int32_t)(task / c->col_groups % c->row_groups);
     int64_t split = task / c->col_groups / c->row_groups;
-    group r = {.row0 = (int32_t)((int64_t)row_group * p->rows / c->row_groups), .col0 = col_group * c->cols};
-    r.rows = (int32_t)((int64_t)(row_group + 1) * p->rows / c->row_groups) - r.row0;
+    group r = {.row0 = row_group * c->rows, .col0 = col_group * c->cols};
+    r.rows = p->rows - r.row0 < c->rows ? p->rows - r.row0 : c->rows;
     r.cols = p->cols - r.col0 < c->cols ? p->cols - r.col0 : c->cols;
     r.v = job->blocks + thread * block_size(g, c);
     r.v_step = (int64_t)c->tiles * r.rows + LINE;

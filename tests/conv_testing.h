@@ -6,6 +6,7 @@
 
 #include "layers/conv_algorithm.h"
 #include "layers/net.h"
+#include "tensor/par.h"
 #include "tensor/rng.h"
 
 #include <check.h>
@@ -173,7 +174,7 @@ static inline conv_result conv_run(const conv_sample *s, bool direct) {
     const ft_shape in_shape[3] = {g->x, g->w};
     ft_shape y_shape;
     ft_mem mem = {0};
-    ft_build build = {in_shape, 2, &g->args, true, direct, CONV_LANES};
+    ft_build build = {in_shape, 2, &g->args, true, direct, ft_threads()};
     ck_assert_msg(op->shape(&build, &y_shape, &mem) == FT_OK, "%s", ft_err_message());
     ck_assert(ft_shape_equal(y_shape, g->y));
     conv_result r = conv_result_new(g);
@@ -189,7 +190,7 @@ static inline conv_result conv_run(const conv_sample *s, bool direct) {
                     .training = true,
                     .direct = direct,
                     .batch = g->x.n,
-                    .lanes = CONV_LANES};
+                    .lanes = ft_threads()};
     call.prepared = conv_alloc(mem.prepared);
     call.scratch = conv_alloc(mem.forward_scratch);
     op->prepare(&call);
