@@ -234,6 +234,8 @@ ft_err ft_h5_scan(const void *bytes, int64_t size, const char *path, ft_err kind
     FT_TRY(ft_hdf5_start());
     errno = 0;
     s.file = ft_hdf5_open_image(bytes, (size_t)size);
+    if (s.file < 0)
+        s.file = ft_hdf5_open_image(bytes, (size_t)size); /* memory may have been short for a moment */
     if (s.file < 0) FT_TRY(check_memory(&s));
     if (s.file < 0) return ft_err_set(kind, "'%s' is not an HDF5 file, or its start is damaged", path);
     hid_t root = H5Gopen2(s.file, "/", H5P_DEFAULT);

@@ -43,7 +43,7 @@ static long requests(const char *options) {
 static void each(const char *options, const char *before) {
     const char *wanted = getenv("FACET_CRASH_ROUNDS");
     ck_assert_int_eq(system(before), 0);
-    long total = requests(options), many = wanted ? atol(wanted) : 60;
+    long total = requests(options), many = wanted ? atol(wanted) : 40;
     if (many > total) many = total;
     long ended = 0;
     for (long i = 0; i < many; i++) {
