@@ -169,8 +169,14 @@ static ft_err index_of(mapped *m, ft_h5_index **out) {
 }
 
 static ft_err open_fd(int fd, const char *path, ft_err kind, ft_h5_index **out) {
+    static const char signature[] = "\x89HDF\r\n\x1a\n";
     mapped m = {.path = path, .kind = kind};
+    char start[8];
     FT_TRY(ft_hdf5_map(fd, path, kind, &m.p, &m.size));
+    if (pread(fd, start, sizeof start, 0) != sizeof start || memcmp(start, signature, sizeof start) != 0) {
+        munmap(m.p, (size_t)m.size);
+        return ft_err_set(kind, "'%s' is not an HDF5 file, or its start is damaged", path);
+    }
     ft_err e = index_of(&m, out);
     munmap(m.p, (size_t)m.size);
     return e;

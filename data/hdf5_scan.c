@@ -25,12 +25,6 @@ typedef struct scan {
     ft_err error;
 } scan;
 
-static herr_t innermost(unsigned n, const H5E_error2_t *error, void *ctx) {
-    const char **text = ctx;
-    if (n == 0 && error->desc) *text = error->desc;
-    return 0;
-}
-
 /* HDF5 passes over some requests for memory that failed. errno: since the object under way began. */
 static ft_err check_memory(const scan *s) {
     FT_REQUIRE(errno != ENOMEM, MEMORY, "no memory to read '%s'", s->path);
@@ -39,11 +33,9 @@ static ft_err check_memory(const scan *s) {
 
 /* Failure of HDF5's last call, in its own words. */
 static ft_err failed(const scan *s, const char *what, const char *name) {
-    const char *text = NULL;
     FT_TRY(check_memory(s));
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &text);
     return ft_err_set(s->kind, "'%s': cannot read %s '%s' (%s); the file is damaged: use another copy of it",
-                      s->path, what, *name ? name : "/", text && *text ? text : "no details");
+                      s->path, what, *name ? name : "/", ft_hdf5_reason());
 }
 
 static ft_h5_type type_of(hid_t type) {
@@ -87,8 +79,8 @@ static ft_err put_attribute(scan *s, hid_t attribute) {
         ft_wire_put(s->out, n);
         if (is != FT_H5_OTHER) e = put_contents(s, attribute, type, name, n);
     }
-    if (type >= 0) H5Tclose(type);
-    if (space >= 0) H5Sclose(space);
+    ft_hdf5_drop(type);
+    ft_hdf5_drop(space);
     return e;
 }
 
@@ -154,7 +146,7 @@ static void put_places(scan *s, hid_t d, int rank, hsize_t n, size_t item) {
             put_piece(s, at, stored);
         else if (find_chunk(d, k, chunk, chunk * item, &at))
             put_piece(s, at, chunk * item);
-    if (how >= 0) H5Pclose(how);
+    ft_hdf5_drop(how);
 }
 
 static ft_err put_dataset(scan *s, hid_t d) {
@@ -174,8 +166,8 @@ static ft_err put_dataset(scan *s, hid_t d) {
         for (int i = 0; i < rank; i++) ft_wire_put(s->out, (int64_t)dims[i]);
         put_places(s, d, rank, dims[0], item);
     }
-    if (type >= 0) H5Tclose(type);
-    if (space >= 0) H5Sclose(space);
+    ft_hdf5_drop(type);
+    ft_hdf5_drop(space);
     return e;
 }
 
@@ -241,7 +233,7 @@ ft_err ft_h5_scan(const void *bytes, int64_t size, const char *path, ft_err kind
     hid_t root = H5Gopen2(s.file, "/", H5P_DEFAULT);
     ft_err e = root < 0 ? failed(&s, "the group", "/") : put_object(&s, root);
     ft_wire_put_text(out, NULL); /* the end */
-    if (root >= 0) H5Gclose(root);
+    ft_hdf5_drop(root);
     H5Fclose(s.file);
     return e;
 }

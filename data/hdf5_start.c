@@ -13,6 +13,22 @@ ft_err ft_hdf5_start(void) {
     return FT_OK;
 }
 
+void ft_hdf5_drop(hid_t id) {
+    if (id >= 0) H5Idec_ref(id);
+}
+
+static herr_t innermost(unsigned n, const H5E_error2_t *error, void *ctx) {
+    const char **text = ctx;
+    if (n == 0 && error->desc) *text = error->desc;
+    return 0;
+}
+
+const char *ft_hdf5_reason(void) {
+    const char *text = NULL;
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &text);
+    return text && *text ? text : "no details";
+}
+
 ft_err ft_hdf5_map(int fd, const char *path, ft_err kind, void **p, int64_t *size) {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
@@ -57,6 +73,6 @@ hid_t ft_hdf5_open_image(const void *bytes, size_t n) {
         H5Pset_file_image_callbacks(access, &original) >= 0 && H5Pset_file_image(access, p, n) >= 0)
         file = H5Fopen("/dev/null/image", H5F_ACC_RDONLY,
                        access); /* it asks first whether there is such a file */
-    if (access >= 0) H5Pclose(access);
+    ft_hdf5_drop(access);
     return file;
 }

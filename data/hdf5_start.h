@@ -11,6 +11,11 @@
  * process ends: the files are closed, and where a close failed HDF5 1.10 would crash there. FT_E_MEMORY. */
 ft_err ft_hdf5_start(void);
 
+/* Closes any handle; fine with a negative one. */
+void ft_hdf5_drop(hid_t id);
+/* HDF5's own words on the failure of its last call, valid until its next. */
+const char *ft_hdf5_reason(void);
+
 /* Maps a file into memory, *size bytes, for reading; munmap releases it. FT_E_MEMORY, or an error of this
  * kind: it is no regular file, or empty. */
 ft_err ft_hdf5_map(int fd, const char *path, ft_err kind, void **p, int64_t *size);

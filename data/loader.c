@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_WORKERS = 256, SPARE_SLOTS = 2, MESSAGE_BYTES = 1024 };
+enum { MAX_WORKERS = 256, MESSAGE_BYTES = 1024 };
 
 typedef struct bad_sample {
     int32_t sample;
@@ -231,7 +231,7 @@ ft_err ft_loader_new(const ft_dataset *ds, const int32_t *index, int32_t n, cons
     ft_err e = options->shuffle ? ft_order_new(ds, index, n, &options->order, &l->drawing) : FT_OK;
     if (l->drawing) l->length = ft_order_length(l->drawing);
     l->n_batches = l->length / options->batch + (l->length % options->batch && !options->drop_last);
-    l->n_slots = l->sampler.options.workers ? l->sampler.options.workers + SPARE_SLOTS : 1;
+    l->n_slots = ft_loader_slots(l->sampler.options.workers);
     l->target_width = ft_dataset_target_width(ds);
     l->sample_floats = (int64_t)options->image.h * options->image.w * options->image.c;
     if (e == FT_OK) e = allocate(l, index);

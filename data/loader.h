@@ -49,6 +49,11 @@ typedef struct ft_batch {
 
 typedef struct ft_loader ft_loader;
 
+/* Batches that a loader with so many workers holds at a time. */
+static inline int32_t ft_loader_slots(int32_t workers) {
+    return workers ? workers + 2 : 1;
+}
+
 /* A loader of the n samples in index (n), which is copied; ds must outlive it. Workers start at once and
  * sleep until ft_loader_start. FT_E_CONFIG, FT_E_DATA (n is 0), FT_E_MEMORY; *loader is then NULL. */
 ft_err ft_loader_new(const ft_dataset *ds, const int32_t *index, int32_t n, const ft_loader_options *options,

@@ -164,7 +164,7 @@ START_TEST(a_disk_fills_up) {
         printf("a_disk_fills_up: not tried, nothing can be mounted here\n");
         return;
     }
-    int full = 0, sizes = rounds(8);
+    int full = 0, sizes = rounds(16);
     for (int i = 0; i < sizes; i++) {
         char command[256], what[64], message[8192];
         int kb = 64 * 1024 - 8 - (int)(5000.0 * (i + 1) / sizes);

@@ -150,8 +150,7 @@ const ft_option ft_options[] = {
            "definition's sums, slower, with its rounding."),
     BYTES(memory, "0",
           "What the training may take. Where a batch does not fit it is computed in equal parts, each with "
-          "batch "
-          "statistics of its own, and caches take what is left; 0: no limit."),
+          "batch statistics of its own, and caches take what is left; 0: no limit."),
     STRING(output, "",
            "Folder the run is left in; empty: the tool derives it from the configuration's name."),
 

@@ -11,24 +11,11 @@
 
 enum { COMPACT = 64 }; /* attributes of one object kept in its header, the simplest place */
 
-void ft_h5_drop(hid_t id) {
-    if (id >= 0) H5Idec_ref(id);
-}
-
-static herr_t innermost(unsigned n, const H5E_error2_t *error, void *ctx) {
-    const char **text = ctx;
-    if (n == 0 && error->desc) *text = error->desc;
-    return 0;
-}
-
 ft_err ft_h5_write_error(const ft_h5 *f, const char *what, const char *name) {
-    const char *text = NULL;
     int error = errno; /* of the system call that failed, if one did */
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &text);
-    if (error) text = strerror(error);
     return ft_err_set(error == ENOMEM ? FT_E_MEMORY : FT_E_IO,
                       "cannot write '%s': %s '%s': %s; check the space and memory left", f->path, what, name,
-                      text && *text ? text : "no details");
+                      error ? strerror(error) : ft_hdf5_reason());
 }
 
 /* ---- the file ---- */
@@ -47,8 +34,8 @@ static hid_t create(const char *path, bool plain) {
         /* Others never see the file before it is whole, and locks fail on some network disks. */
         H5Pset_file_locking(access, false, true) >= 0 && H5Pset_obj_track_times(creation, false) >= 0)
         file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
-    ft_h5_drop(access);
-    ft_h5_drop(creation);
+    ft_hdf5_drop(access);
+    ft_hdf5_drop(creation);
     return file;
 }
 
@@ -83,8 +70,8 @@ static bool make_group(hid_t file, const char *name) {
     hid_t creation = H5Pcreate(H5P_GROUP_CREATE), group = -1;
     if (H5Pset_attr_phase_change(creation, COMPACT, 0) >= 0 && H5Pset_obj_track_times(creation, false) >= 0)
         group = H5Gcreate2(file, name, H5P_DEFAULT, creation, H5P_DEFAULT);
-    ft_h5_drop(creation);
-    ft_h5_drop(group);
+    ft_hdf5_drop(creation);
+    ft_hdf5_drop(group);
     return group >= 0;
 }
 
@@ -119,7 +106,7 @@ static hid_t memory_type(ft_h5_type type) {
 static hid_t string_type(size_t bytes) {
     hid_t t = H5Tcopy(H5T_C_S1);
     if (H5Tset_size(t, bytes) >= 0 && H5Tset_cset(t, H5T_CSET_UTF8) >= 0) return t;
-    ft_h5_drop(t);
+    ft_hdf5_drop(t);
     return -1;
 }
 
@@ -131,9 +118,9 @@ static ft_err set_attribute(ft_h5 *f, const char *object, const char *name, hid_
     hid_t a = H5Acreate2(o, name, in_file, space, H5P_DEFAULT, H5P_DEFAULT);
     herr_t status = H5Awrite(a, in_memory, data);
     ft_err e = status < 0 ? ft_h5_write_error(f, "the attribute", name) : FT_OK;
-    ft_h5_drop(a);
-    ft_h5_drop(space);
-    ft_h5_drop(o);
+    ft_hdf5_drop(a);
+    ft_hdf5_drop(space);
+    ft_hdf5_drop(o);
     return e;
 }
 
@@ -145,7 +132,7 @@ ft_err ft_h5_set_numbers(ft_h5 *f, const char *object, const char *name, ft_h5_t
 ft_err ft_h5_set_string(ft_h5 *f, const char *object, const char *name, const char *value) {
     hid_t type = string_type(strlen(value) + 1);
     ft_err e = set_attribute(f, object, name, type, type, 1, value);
-    ft_h5_drop(type);
+    ft_hdf5_drop(type);
     return e;
 }
 
@@ -160,9 +147,9 @@ static ft_err write_dataset(ft_h5 *f, const char *name, hid_t in_file, hid_t in_
     ft_err e = FT_OK;
     if (d < 0 || (bytes > 0 && H5Dwrite(d, in_memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, p) < 0))
         e = ft_h5_write_error(f, "the dataset", name);
-    ft_h5_drop(d);
-    ft_h5_drop(creation);
-    ft_h5_drop(space);
+    ft_hdf5_drop(d);
+    ft_hdf5_drop(creation);
+    ft_hdf5_drop(space);
     if (e != FT_OK) return e;
     uint64_t sum = XXH3_64bits(p, bytes);
     return ft_h5_set_numbers(f, name, FT_H5_CHECKSUM, FT_H5_U64, 1, &sum);
@@ -188,7 +175,7 @@ ft_err ft_h5_write_strings(ft_h5 *f, const char *name, int32_t n, const char *co
     hid_t type = string_type(bytes);
     hsize_t dim = (hsize_t)n;
     ft_err e = write_dataset(f, name, type, type, 1, &dim, block, (size_t)n * bytes);
-    ft_h5_drop(type);
+    ft_hdf5_drop(type);
     free(block);
     return e;
 }

@@ -34,9 +34,7 @@ ft_err ft_h5_set_string(ft_h5 *f, const char *object, const char *name, const ch
 ft_err ft_h5_write_floats(ft_h5 *f, const char *name, int32_t rank, const int64_t dims[], const float *p);
 ft_err ft_h5_write_strings(ft_h5 *f, const char *name, int32_t n, const char *const *strings);
 
-/* For whoever writes with HDF5 itself: closes any handle, fine with a negative one; the failure of HDF5's
- * last call. */
-void ft_h5_drop(hid_t id);
+/* For whoever writes with HDF5 itself: the failure of its last call. */
 ft_err ft_h5_write_error(const ft_h5 *f, const char *what, const char *name);
 
 #endif

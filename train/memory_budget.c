@@ -7,8 +7,7 @@
 
 enum {
     PROGRAM = 96 << 20, /* measured */
-    OF_AN_IMAGE = 256,  /* in the lists of the data set, split and order */
-    AHEAD = 2           /* batches that a loader holds beside those of its workers */
+    OF_AN_IMAGE = 256   /* in the lists of the data set, split and order */
 };
 
 int64_t ft_memory_total(const ft_memory *m) {
@@ -47,7 +46,7 @@ static ft_err measure(const ft_run *r, const ft_config *c, ft_plan_spec spec, in
     m->gradients = (int64_t)s.grad_bytes;
     m->optimizer = m->gradients * optimizer->n_slots;
     m->training = (int64_t)s.arena_bytes;
-    m->images = loaders * (c->data.workers + AHEAD) * c->train.batch * image;
+    m->images = loaders * ft_loader_slots(c->data.workers) * c->train.batch * image;
     ft_err e = measure_validation(r, &spec, part, &m->validation);
     if (e == FT_OK) return FT_OK;
     ft_plan_free(*plan);

@@ -1,4 +1,5 @@
 #include "train/weight_hdf5.h"
+#include "data/hdf5_start.h"
 #include "train/weight_numbers.h"
 
 #include <stdio.h>
@@ -16,10 +17,6 @@ void ft_strings_free(ft_strings *s) {
     for (int32_t i = 0; i < s->n; i++) free(s->at[i]);
     free(s->at);
     *s = (ft_strings){0};
-}
-
-static void drop(hid_t id) {
-    if (id >= 0) H5Idec_ref(id);
 }
 
 static ft_err damaged(const char *path, const char *what, const char *name) {
@@ -46,7 +43,7 @@ static ft_err take_variable(const char *path, hid_t attribute, hid_t type, const
             e = ft_err_set(FT_E_MEMORY, "%s: no memory for attribute '%s'", path, name);
     if (text && e != FT_E_WEIGHTS) H5Dvlen_reclaim(type, space, H5P_DEFAULT, text);
     free(text);
-    drop(space);
+    ft_hdf5_drop(space);
     return e;
 }
 
@@ -86,8 +83,8 @@ static ft_err take(const char *path, hid_t attribute, const char *name, ft_strin
         else
             e = take_fixed(path, attribute, type, name, (int32_t)n, out);
     }
-    drop(type);
-    drop(space);
+    ft_hdf5_drop(type);
+    ft_hdf5_drop(space);
     return e;
 }
 
@@ -210,7 +207,7 @@ static ft_err check_storage(const char *path, hid_t dataset, const char *name, h
             e = ft_err_set(FT_E_WEIGHTS, "%s: '%s' is stored with a filter that Keras does not use", path,
                            name);
     }
-    drop(how);
+    ft_hdf5_drop(how);
     if (e != FT_OK || bytes == 0) return e;
     hsize_t stored = H5Dget_storage_size(dataset);
     FT_REQUIRE(stored > 0, WEIGHTS, "%s: '%s' has no numbers in the file", path, name);
@@ -258,8 +255,8 @@ static ft_err add_dataset(ft_weight_file *f, hid_t dataset, const char *name, co
     if (e == FT_OK) e = check_storage(f->path, dataset, name, (hsize_t)n * H5Tget_size(type));
     if (e == FT_OK) e = ft_weight_file_add(f, shown, rank, dims, &p);
     if (e == FT_OK && n > 0) e = read_numbers(f->path, dataset, type, name, n, p);
-    drop(space);
-    drop(type);
+    ft_hdf5_drop(space);
+    ft_hdf5_drop(type);
     return e;
 }
 

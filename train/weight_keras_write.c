@@ -2,6 +2,7 @@
  * as fixed-length strings as long as the longest, cut into numbered attributes where HDF5's limit asks for
  * it, weightless layers with an empty list of float64, everything in HDF5's oldest layout.
  */
+#include "data/hdf5_start.h"
 #include "train/h5_write.h"
 #include "train/weight_formats.h"
 
@@ -19,8 +20,8 @@ static ft_err set_attribute(ft_h5 *f, hid_t object, const char *name, hid_t type
     hid_t space = n ? H5Screate_simple(1, n, NULL) : H5Screate(H5S_SCALAR);
     hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     bool ok = attribute >= 0 && (!p || H5Awrite(attribute, type, p) >= 0);
-    ft_h5_drop(attribute);
-    ft_h5_drop(space);
+    ft_hdf5_drop(attribute);
+    ft_hdf5_drop(space);
     return ok ? FT_OK : ft_h5_write_error(f, "attribute", name);
 }
 
@@ -29,7 +30,7 @@ static ft_err set_variable(ft_h5 *f, hid_t object, const char *name, const char 
     ft_err e = type >= 0 && H5Tset_size(type, H5T_VARIABLE) >= 0
                    ? set_attribute(f, object, name, type, NULL, &value)
                    : ft_h5_write_error(f, "attribute", name);
-    ft_h5_drop(type);
+    ft_hdf5_drop(type);
     return e;
 }
 
@@ -37,7 +38,7 @@ static ft_err set_names(ft_h5 *f, hid_t object, const char *name, hsize_t n, con
     hid_t type = H5Tcopy(H5T_C_S1);
     bool ok = type >= 0 && H5Tset_size(type, size) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0;
     ft_err e = ok ? set_attribute(f, object, name, type, &n, block) : ft_h5_write_error(f, "attribute", name);
-    ft_h5_drop(type);
+    ft_hdf5_drop(type);
     return e;
 }
 
@@ -72,10 +73,10 @@ static ft_err write_tensor(ft_h5 *f, hid_t layer, const ft_weight_tensor *t) {
     if (H5Pset_create_intermediate_group(links, 1) >= 0 && H5Pset_obj_track_times(how, false) >= 0)
         dataset = H5Dcreate2(layer, t->name, H5T_IEEE_F32LE, space, links, how, H5P_DEFAULT);
     bool ok = dataset >= 0 && H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, t->p) >= 0;
-    ft_h5_drop(dataset);
-    ft_h5_drop(how);
-    ft_h5_drop(links);
-    ft_h5_drop(space);
+    ft_hdf5_drop(dataset);
+    ft_hdf5_drop(how);
+    ft_hdf5_drop(links);
+    ft_hdf5_drop(space);
     return ok ? FT_OK : ft_h5_write_error(f, "dataset", t->name);
 }
 
@@ -87,7 +88,7 @@ static ft_err write_layer(ft_h5 *f, const ft_weight_file *w, const ft_weight_lay
     ft_err e = set_list(f, group, "weight_names", layer->n, names);
     for (int32_t i = 0; e == FT_OK && i < layer->n; i++)
         e = write_tensor(f, group, &w->tensor[layer->first + i]);
-    ft_h5_drop(group);
+    ft_hdf5_drop(group);
     return e;
 }
 
@@ -98,7 +99,7 @@ static ft_err write_layers(ft_h5 *f, const ft_weight_file *w, const char **names
     ft_err e = set_list(f, root, "layer_names", w->n_layers, names);
     if (e == FT_OK) e = set_variable(f, root, "backend", backend);
     if (e == FT_OK) e = set_variable(f, root, "keras_version", keras_version);
-    ft_h5_drop(root);
+    ft_hdf5_drop(root);
     for (int32_t i = 0; e == FT_OK && i < w->n_layers; i++) e = write_layer(f, w, &w->layer[i], names);
     return e;
 }

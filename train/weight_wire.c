@@ -17,7 +17,7 @@ static void put_layer(FILE *to, const ft_weight_file *f, const ft_weight_layer *
         ft_wire_put_text(to, t->name);
         ft_wire_put(to, t->rank);
         for (int32_t k = 0; k < t->rank; k++) ft_wire_put(to, t->dims[k]);
-        fwrite(t->p, sizeof *t->p, (size_t)t->n, to);
+        ft_wire_put_bytes(to, t->p, (size_t)t->n * sizeof *t->p);
     }
 }
 
@@ -25,7 +25,7 @@ void ft_weight_wire_write(const ft_weight_file *f, FILE *to) {
     ft_wire_put(to, f->format);
     ft_wire_put_text(to, f->producer);
     ft_wire_put_text(to, f->metadata_format);
-    fwrite(&f->bn_epsilon, sizeof f->bn_epsilon, 1, to);
+    ft_wire_put_bytes(to, &f->bn_epsilon, sizeof f->bn_epsilon);
     ft_wire_put(to, f->count_padding);
     ft_wire_put(to, f->bn_unbiased);
     ft_wire_put(to, f->n_layers);
