@@ -151,6 +151,7 @@ START_TEST(thresholds_come_from_validation) {
               json_value_of(json_object_get(t, "fpr_10"), "threshold"));
     json_decref(root);
     assert_fails(tool("ft-eval run/best.h5 --data faces --fpr 2"), 2, "--fpr");
+    assert_fails(tool("ft-eval run/best.h5 --data faces --split val --fpr 0.25"), 2, "other than what is");
     r = tool("ft-eval run/best.h5 --data faces --split val --report val"); /* not by which it is judged */
     assert_ends(r, 0);
     root = load_json("val/metrics.json");
@@ -187,6 +188,10 @@ START_TEST(two_models_are_compared) {
     json_decref(c);
     assert_fails(tool("ft-eval run/best.h5 poor/best.h5 --data faces --pairs pairs.csv"), 2,
                  "--pairs takes one model");
+    assert_fails(tool("ft-eval run/best.h5 poor/best.h5 --data faces --fpr 0.1"), 2, "--fpr takes one model");
+    assert_fails(tool("ft-eval run/best.h5 --data faces --fpr 0.1"), 2, "a model of two classes");
+    assert_fails(tool("ft-eval run/best.h5 --data faces --layer features"), 2, "need --pairs");
+    assert_fails(tool("ft-eval run/best.h5 --data faces --distance cosine"), 2, "need --pairs");
     assert_fails(tool("ft-eval run/best.h5 nowhere.h5 --data faces"), 3, "nowhere.h5");
     ck_assert_int_eq(system("rm -r faces/person2 && sed -i 's/output: run/output: two/' run.yaml"), 0);
     assert_ends(tool("ft-train run.yaml --quiet"), 0);

@@ -137,6 +137,8 @@ START_TEST(ft_eval_of_pairs) {
     ck_assert_int_eq(system("cmp -s run/verification/scores.csv other/scores.csv"), 256);
     assert_fails(tool("ft-eval run/best.h5 --data faces --pairs pairs.csv --layer nothing"), 2, "nothing");
     assert_fails(tool("ft-eval run/best.h5 --data faces --pairs pairs.csv --distance far"), 2, "cosine");
+    assert_fails(tool("ft-eval run/best.h5 --data faces --pairs pairs.csv --split val"), 2, "do not go with");
+    assert_fails(tool("ft-eval run/best.h5 --data faces --pairs pairs.csv --fpr 0.1"), 2, "do not go with");
     assert_fails(tool("ft-eval run/best.h5 --data faces --pairs none.txt"), 3, "none.txt");
     ck_assert_int_eq(unlink("faces/person1/05.pgm"), 0);
     r = tool("ft-eval run/best.h5 --data faces --pairs pairs.csv --report gone");

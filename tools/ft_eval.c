@@ -167,13 +167,14 @@ static ft_err report_pairs(const eval_options *o, const ft_model *m, const ft_ve
 
 static ft_err verify(const eval_options *o, const ft_config *config, ft_model *m) {
     ft_verify_options v = {.layer = o->layer,
+                           .distance = FT_DISTANCE_COSINE,
                            .views = (ft_views)config->train.eval_views,
                            .batch = o->batch ? o->batch : 16,
                            .workers = o->workers,
                            .direct = config->kernels == FT_CONFIG_KERNELS_DIRECT};
     ft_pairs pairs;
     float *score;
-    FT_TRY(ft_distance_parse(o->distance, &v.distance));
+    if (o->distance) FT_TRY(ft_distance_parse(o->distance, &v.distance));
     if (o->views) FT_TRY(ft_views_parse(o->views, &v.views));
     FT_TRY(ft_pairs_read(o->pairs, &pairs));
     ft_progress_bar bar;
@@ -205,7 +206,7 @@ static ft_err evaluate(const eval_options *o) {
 
 /* ---- the command line ---- */
 
-static eval_options given = {.workers = 1, .distance = "cosine", .replicates = FT_BOOTSTRAP_REPLICATES};
+static eval_options given = {.workers = 1, .replicates = FT_BOOTSTRAP_REPLICATES};
 static int32_t threads;
 
 static const ft_cli_option options[] = {
@@ -249,7 +250,7 @@ static const ft_cli_option options[] = {
      .argument = "RATE",
      .string = &given.fpr,
      .help = "Of two classes: a threshold for this false positive rate as well, chosen on the validation "
-             "part."},
+             "part; for another part of the training's own data."},
     {.name = "bootstrap",
      .argument = "N",
      .number = &given.replicates,
@@ -286,19 +287,25 @@ static const ft_cli cli = {
     .min_args = 1,
     .max_args = 2};
 
+/* Whether the options go together: none is passed over in silence. */
+static ft_err check(const eval_options *o) {
+    FT_REQUIRE(o->data, USAGE, "name the data set: ft-eval %s --data PATH; see --help", o->model);
+    FT_REQUIRE(!o->pairs || !o->other, USAGE, "--pairs takes one model; evaluate each by itself");
+    FT_REQUIRE(!o->pairs || (!o->split && !o->fpr), USAGE, "--split and --fpr do not go with --pairs");
+    FT_REQUIRE(o->pairs || (!o->layer && !o->distance), USAGE, "--layer and --distance need --pairs");
+    FT_REQUIRE(!o->other || !o->fpr, USAGE, "--fpr takes one model; evaluate each by itself");
+    return FT_OK;
+}
+
 int main(int argc, char **argv) {
     char **args;
     int32_t n_args;
     int status;
     if (!ft_cli_parse(&cli, argc, argv, &args, &n_args, &status)) return status;
-    if (!given.data)
-        return ft_cli_fail(
-            ft_err_set(FT_E_USAGE, "name the data set: ft-eval %s --data PATH; see --help", args[0]));
-    if (given.pairs && n_args > 1)
-        return ft_cli_fail(ft_err_set(FT_E_USAGE, "--pairs takes one model; evaluate each by itself"));
     given.model = args[0];
     given.other = n_args > 1 ? args[1] : NULL;
     ft_threads_set(threads);
-    ft_err e = evaluate(&given);
+    ft_err e = check(&given);
+    if (e == FT_OK) e = evaluate(&given);
     return e == FT_OK ? ft_cli_end(0) : ft_cli_fail(e);
 }

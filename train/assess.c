@@ -35,6 +35,9 @@ static ft_err choose_thresholds(ft_model *m, const ft_dataset *ds, const ft_asse
     const char *val = ft_part_name(FT_PART_VAL);
     bool can =
         m->options.classes == 2 && o->split && o->split->n[FT_PART_VAL] > 0 && strcmp(o->part, val) != 0;
+    FT_REQUIRE(can || t->wanted == 0, USAGE,
+               "a threshold for a false positive rate needs a model of two classes, and a validation part "
+               "other than what is evaluated to choose it on");
     if (!can) return FT_OK;
     ft_evaluator e;
     ft_evaluation ev;

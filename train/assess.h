@@ -24,8 +24,8 @@ ft_assess_options ft_assess_as(const ft_config *config, const ft_split *split, c
                                ft_quarantine *quarantine);
 
 /* Evaluates m on the n samples of index, as *e, which stays for ft_results_write; with intervals, and
- * thresholds chosen on the validation part unless that is what is assessed. Errors as ft_evaluator_init and
- * ft_evaluator_run; *e and *out then need no free. */
+ * thresholds chosen on the validation part unless that is what is assessed. FT_E_USAGE: they cannot be, but
+ * fpr asks for one; errors as ft_evaluator_init and ft_evaluator_run. *e and *out then need no free. */
 ft_err ft_assess(ft_evaluator *e, ft_model *m, const ft_dataset *ds, const int32_t *index, int32_t n,
                  const ft_assess_options *o, void (*progress)(void *ctx, int64_t done, int64_t n), void *ctx,
                  ft_evaluation *out);
