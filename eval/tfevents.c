@@ -85,7 +85,20 @@ static ft_err put_record(ft_tfevents *w, const message *event) {
     return ok ? FT_OK : io_error(w, errno);
 }
 
-ft_err ft_tfevents_open(ft_tfevents *w, const char *folder) {
+/* The first two records: the version, and a session that starts at a step (event.proto: SessionLog). */
+static ft_err put_start(ft_tfevents *w, double time, int64_t step) {
+    message version = {.n = 0}, session = {.n = 0}, start = {.n = 0};
+    put_double(&version, 1, time);
+    put_bytes(&version, 3, "brain.Event:2", 13);
+    put_int(&session, 1, 1); /* status START */
+    put_double(&start, 1, time);
+    put_int(&start, 2, step);
+    put_bytes(&start, 7, session.bytes, session.n);
+    FT_TRY(put_record(w, &version));
+    return put_record(w, &start);
+}
+
+ft_err ft_tfevents_open(ft_tfevents *w, const char *folder, int64_t step) {
     *w = (ft_tfevents){0};
     char host[256] = "localhost";
     gethostname(host, sizeof host - 1);
@@ -102,10 +115,7 @@ ft_err ft_tfevents_open(ft_tfevents *w, const char *folder) {
         *w = (ft_tfevents){0};
         return e;
     }
-    message event = {.n = 0};
-    put_double(&event, 1, time);
-    put_bytes(&event, 3, "brain.Event:2", 13);
-    ft_err e = put_record(w, &event);
+    ft_err e = put_start(w, time, step);
     if (e == FT_OK) e = ft_tfevents_flush(w);
     if (e != FT_OK) ft_tfevents_close(w);
     return e;

@@ -15,9 +15,10 @@ typedef struct ft_tfevents {
 } ft_tfevents;
 
 /* Starts a new file events.out.tfevents.<seconds>.<host>.<pid> in the folder; TensorBoard joins the files of
- * a folder, so a resumed run simply opens another. Release with ft_tfevents_close. FT_E_IO, FT_E_MEMORY: *w
- * needs no close. */
-ft_err ft_tfevents_open(ft_tfevents *w, const char *folder);
+ * a folder, so a resumed run simply opens another. It begins at `step`: what the files before it have of that
+ * step and later ones, TensorBoard drops. Release with ft_tfevents_close. FT_E_IO, FT_E_MEMORY: *w needs no
+ * close. */
+ft_err ft_tfevents_open(ft_tfevents *w, const char *folder, int64_t step);
 /* Appends one scalar. NaN and infinities are written as they are. FT_E_IO. */
 ft_err ft_tfevents_scalar(ft_tfevents *w, const char *tag, int64_t step, double value);
 /* Hands everything written so far to the system. FT_E_IO. */

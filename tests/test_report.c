@@ -218,6 +218,7 @@ typedef struct {
     double wall_time;
     int64_t step;
     char version[32], tag[64];
+    uint64_t session; /* its status; 1: it starts */
     float value;
 } event;
 
@@ -235,7 +236,12 @@ static void decode(const unsigned char *p, size_t n, event *e) {
             uint64_t size = varint(&p);
             if (key >> 3 == 3)
                 memcpy(e->version, p, size);
-            else {
+            else if (key >> 3 == 7) {
+                const unsigned char *v = p;
+                ck_assert_uint_eq(varint(&v), 1 << 3 | 0);
+                e->session = varint(&v);
+                ck_assert_ptr_eq(v, p + size);
+            } else {
                 ck_assert_uint_eq(key >> 3, 5);
                 const unsigned char *v = p;
                 ck_assert_uint_eq(varint(&v), 1 << 3 | 2);
@@ -285,26 +291,27 @@ END_TEST
 
 START_TEST(events_read_back) {
     ft_tfevents w;
-    ck_assert_int_eq(ft_tfevents_open(&w, folder), FT_OK);
+    ck_assert_int_eq(ft_tfevents_open(&w, folder, 1), FT_OK);
     char *path = strdup(w.path);
     ck_assert_ptr_nonnull(strstr(path, "/events.out.tfevents."));
     ck_assert_int_eq(ft_tfevents_scalar(&w, "loss/train", 1, 0.75), FT_OK);
     ck_assert_int_eq(ft_tfevents_scalar(&w, "accuracy", 300, 1.0 / 3), FT_OK);
     ck_assert_int_eq(ft_tfevents_flush(&w), FT_OK);
     event e[8] = {0};
-    ck_assert_int_eq(read_events(path, e), 3); /* readable while the run goes on */
+    ck_assert_int_eq(read_events(path, e), 4); /* readable while the run goes on */
     ck_assert_int_eq(ft_tfevents_scalar(&w, "accuracy", (int64_t)1 << 40, -2), FT_OK);
     ck_assert_int_eq(ft_tfevents_close(&w), FT_OK);
     memset(e, 0, sizeof e);
-    ck_assert_int_eq(read_events(path, e), 4);
+    ck_assert_int_eq(read_events(path, e), 5);
     ck_assert_str_eq(e[0].version, "brain.Event:2");
-    ck_assert_str_eq(e[1].tag, "loss/train");
-    ck_assert(e[1].step == 1 && e[1].value == 0.75f);
-    ck_assert(e[2].step == 300 && e[2].value == (float)(1.0 / 3));
-    ck_assert(e[3].step == (int64_t)1 << 40 && e[3].value == -2);
-    ck_assert(e[1].wall_time > 1.6e9 && e[3].wall_time >= e[1].wall_time);
+    ck_assert(e[1].session == 1 && e[1].step == 1);
+    ck_assert_str_eq(e[2].tag, "loss/train");
+    ck_assert(e[2].step == 1 && e[2].value == 0.75f);
+    ck_assert(e[3].step == 300 && e[3].value == (float)(1.0 / 3));
+    ck_assert(e[4].step == (int64_t)1 << 40 && e[4].value == -2);
+    ck_assert(e[2].wall_time > 1.6e9 && e[4].wall_time >= e[2].wall_time);
     free(path);
-    ck_assert_int_eq(ft_tfevents_open(&w, in_folder("missing")), FT_E_IO);
+    ck_assert_int_eq(ft_tfevents_open(&w, in_folder("missing"), 1), FT_E_IO);
 }
 END_TEST
 

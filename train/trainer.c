@@ -403,7 +403,7 @@ static ft_err open_folder(trainer *t) {
         FT_TRY(ft_run_folder_clear(&t->at));
     }
     FT_TRY(write_config(t));
-    return ft_tfevents_open(&t->events, t->o->folder);
+    return ft_tfevents_open(&t->events, t->o->folder, t->r->state.progress.epoch + 1);
 }
 
 /* Evaluates the best weights on the test part, or on the validation part. */
