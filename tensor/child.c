@@ -54,6 +54,7 @@ static void confine(const ft_child_task *task, int64_t present) {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     set_limit(RLIMIT_CORE, 0);
     if (task->seconds > 0) set_limit(RLIMIT_CPU, task->seconds);
+    if (task->memory > 0) set_limit(RLIMIT_FSIZE, task->memory); /* of the result, which is in memory, too */
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) signal(fatal[i], SIG_DFL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is the parent's affair */
@@ -169,6 +170,11 @@ static bool read_verdict(const ft_child_task *task, pid_t child, int report, ver
     return got == sizeof *v;
 }
 
+/* Who has taken the child over may say anything, but not that the user wants to stop. */
+static ft_err believed(const ft_child_task *task, ft_err said) {
+    return said > FT_OK && said < FT_E_STOPPED ? said : task->broken;
+}
+
 /* *again: memory may have been short for a moment, which breaks some libraries, too; or the disk busy. */
 static ft_err judge(const ft_child_task *task, pid_t child, int report, bool *again) {
     verdict v;
@@ -177,17 +183,17 @@ static ft_err judge(const ft_child_task *task, pid_t child, int report, bool *ag
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
     *again = !told || v.err == FT_E_MEMORY || v.err == FT_E_IO;
     if (told && v.err == FT_OK) return FT_OK;
-    if (told && v.err != FT_E_MEMORY) return ft_err_set(v.err, "%s", v.message);
-    if (!told && WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS) /* a file in memory that cannot be had */
+    if (told && v.err != FT_E_MEMORY) return ft_err_set(believed(task, v.err), "%s", v.message);
+    int signal = !told && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (signal == SIGBUS) /* a file in memory that cannot be had */
         FT_FAIL(IO, "%s: the disk failed, or the file was cut while it was read", task->what);
-    bool killed =
-        !told && WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL);
+    bool killed = signal == SIGXCPU || signal == SIGXFSZ || signal == SIGKILL;
     if (killed) *again = late;
     if (told || killed)
         return ft_err_set(task->broken, "%s: takes more time or memory than such a file can need; %s",
                           task->what, task->hint);
     return ft_err_set(task->broken, "%s: broke the library for such files (%s); %s", task->what,
-                      WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "it gave up", task->hint);
+                      signal ? strsignal(signal) : "it gave up", task->hint);
 }
 
 static ft_err run_once(const ft_child_task *task, int memory, bool *again) {

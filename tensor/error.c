@@ -35,13 +35,22 @@ const char *ft_err_message(void) {
     return message;
 }
 
+/* Names from files may be in it: what would command a terminal becomes '?'. */
+static void keep(char text[FT_MESSAGE_BYTES]) {
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if ((*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f) *p = '?';
+        if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) p[0] = p[1] = '?'; /* U+0080 to U+009F */
+    }
+    memcpy(message, text, FT_MESSAGE_BYTES);
+}
+
 ft_err ft_err_set(ft_err e, const char *fmt, ...) {
     char text[FT_MESSAGE_BYTES]; /* the arguments may point into the message itself */
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    memcpy(message, text, sizeof text);
+    keep(text);
     return e;
 }
 
@@ -52,7 +61,7 @@ ft_err ft_err_prefix(ft_err e, const char *fmt, ...) {
     vsnprintf(where, sizeof where, fmt, ap);
     va_end(ap);
     snprintf(text, sizeof text, "%s: %.*s", where, (int)(sizeof text - sizeof where - 4), message);
-    memcpy(message, text, sizeof text);
+    keep(text);
     return e;
 }
 

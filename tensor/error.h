@@ -34,7 +34,7 @@ const char *ft_err_sentence(ft_err e);
 int ft_err_exit_status(ft_err e);
 /* This thread's last message; "" before the first failure. */
 const char *ft_err_message(void);
-/* Sets this thread's message and returns e. */
+/* Sets this thread's message, without control characters but tabs and new lines, and returns e. */
 ft_err ft_err_set(ft_err e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Puts "text: " in front of this thread's message and returns e; for callers that know where it happened. */
 ft_err ft_err_prefix(ft_err e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -43,6 +43,16 @@ static ft_err never_ends(void *ctx, FILE *out) {
     for (volatile unsigned i = 0;; i = i + 1) continue;
     return FT_OK;
 }
+static ft_err writes_without_end(void *ctx, FILE *out) {
+    (void)ctx;
+    char block[4096] = {0};
+    for (;;) fwrite(block, 1, sizeof block, out);
+    return FT_OK;
+}
+static ft_err says_what_is_not_its_to_say(void *ctx, FILE *out) {
+    (void)out;
+    return ft_err_set(*(const ft_err *)ctx, "so there");
+}
 #if !defined __SANITIZE_ADDRESS__
 static ft_err takes_all_memory(void *ctx, FILE *out) {
     (void)ctx;
@@ -84,6 +94,11 @@ START_TEST(what_breaks_it_is_an_error) {
     ck_assert_ptr_nonnull(strstr(ft_err_message(), "look at it"));
     ck_assert_int_eq(run(never_ends, NULL, &f), FT_E_WEIGHTS);
     ck_assert_ptr_nonnull(strstr(ft_err_message(), "more time or memory"));
+    ck_assert_int_eq(run(writes_without_end, NULL, &f), FT_E_WEIGHTS);
+    ck_assert_ptr_nonnull(strstr(ft_err_message(), "more time or memory"));
+    static const ft_err said[] = {FT_E_STOPPED, (ft_err)1000};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        ck_assert_int_eq(run(says_what_is_not_its_to_say, &said[i], &f), FT_E_WEIGHTS);
 #if !defined __SANITIZE_ADDRESS__
     ck_assert_int_eq(run(takes_all_memory, NULL, &f), FT_E_WEIGHTS);
     ck_assert_ptr_nonnull(strstr(ft_err_message(), "more time or memory"));

@@ -54,6 +54,15 @@ static ft_err outer(int n, int *reached) {
     return FT_OK;
 }
 
+/* A file's name for something may hold what a terminal obeys. */
+START_TEST(nothing_commands_the_terminal) {
+    ft_err_set(FT_E_DATA, "\x1b[2J a\tb\nc \xc2\x9b d \x7f e \xc3\xa9l\xc3\xa9phant \xe2\x82\xac");
+    ck_assert_str_eq(ft_err_message(), "?[2J a\tb\nc ?? d ? e \xc3\xa9l\xc3\xa9phant \xe2\x82\xac");
+    ft_err_prefix(FT_E_DATA, "\x1b]0;title\x07");
+    ck_assert_ptr_nonnull(strstr(ft_err_message(), "?]0;title?: ?[2J"));
+}
+END_TEST
+
 START_TEST(a_failure_returns_at_once) {
     int reached = 0;
     ck_assert_str_eq(ft_err_message(), "");
@@ -133,6 +142,7 @@ int main(void) {
     tcase_add_test(t, ok_is_zero);
     tcase_add_test(t, sentences_differ);
     tcase_add_test(t, exit_statuses);
+    tcase_add_test(t, nothing_commands_the_terminal);
     tcase_add_test(t, a_failure_returns_at_once);
     tcase_add_test(t, prefixes_pile_up);
     tcase_add_test(t, long_messages_are_cut);
