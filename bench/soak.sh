@@ -6,7 +6,8 @@
 # Trains examples/fashion_mnist.yaml without end, with a resume point every 50 steps and a validation after every epoch, and stops
 # it after N minutes (60 by default). Resident memory is read every 10 seconds, images per second are those of the run's history, by
 # epoch. The table on stdout has of each the mean, the slope per hour of a straight line, and twice that slope's standard error:
-# what the slope has to exceed to be told from noise. The first two minutes do not count.
+# what the slope has to exceed to be told from noise. The first two minutes and the first epoch, which ends with the first
+# validation, do not count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,9 +40,12 @@ status=0
 wait $pid || status=$?
 [ $status -eq 130 ] || { cat "$work/log" >&2 && exit 1; }
 
+# From then on it counts, in hours.
+begin=$(awk -F, 'NR == 2 { print ($10 > 120 ? $10 : 120) / 3600 }' "$work/run/history.csv")
+
 # Hours and values on stdin; the row of the table.
 line() {
-    awk -v what="$1" '$1 > 2 / 60 { n++; x += $1; y += $2; xx += $1 * $1; xy += $1 * $2; yy += $2 * $2 }
+    awk -v what="$1" -v begin="$begin" '$1 > begin { n++; x += $1; y += $2; xx += $1 * $1; xy += $1 * $2; yy += $2 * $2 }
         END {
             if (n < 3) { print "| " what " | too few readings | | | |"; exit }
             sxx = xx - x * x / n; slope = (xy - x * y / n) / sxx
