@@ -10,8 +10,6 @@ tools/install_packages.sh --tests
 jobs=$(nproc)
 # Threads that wait sleep instead of spinning: the tests run side by side.
 export OMP_WAIT_POLICY=passive
-# Seconds for a test that sets no limit of its own; Check's four are too few on a busy machine.
-export CK_DEFAULT_TIMEOUT=60
 
 suite() { # NAME CMAKE_OPTION...
     name=$1
