@@ -42,6 +42,7 @@ wait $pid || status=$?
 
 # From then on it counts, in hours.
 begin=$(awk -F, 'NR == 2 { print ($10 > 120 ? $10 : 120) / 3600 }' "$work/run/history.csv")
+[ -n "$begin" ] || { echo "soak.sh: not one epoch in $minutes minutes: give it more" >&2 && exit 1; }
 
 # Hours and values on stdin; the row of the table.
 line() {
