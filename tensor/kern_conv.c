@@ -12,14 +12,23 @@
  */
 #include "tensor/kern_vector.h"
 
+/* One instance of a body for every number of rows, so that tails are as tight as full tiles. */
+#define ROWS_TO_5(X)  X(1) X(2) X(3) X(4) X(5)
+#define ROWS_TO_6(X)  ROWS_TO_5(X) X(6)
+#define ROWS_TO_12(X) ROWS_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#define ROWS_TO_14(X) ROWS_TO_12(X) X(13) X(14)
 #if defined(__AVX512F__)
 enum { MR = 14 };
+#define EACH_ROWS ROWS_TO_14
 #elif defined(__AVX2__)
 enum { MR = 6 };
+#define EACH_ROWS ROWS_TO_6
 #elif defined(__aarch64__)
 enum { MR = 12 };
+#define EACH_ROWS ROWS_TO_12
 #else
 enum { MR = 5 };
+#define EACH_ROWS ROWS_TO_5
 #endif
 enum { NR = 2 * VLEN, LINE = 64 / sizeof(ft_real) };
 
@@ -217,19 +226,16 @@ INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow
     }
 }
 
-/* One instance of a body for every number of rows, so that tails are as tight as full tiles. */
-#define ROWS_1_TO_14(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-
 static void conv_tile(const ft_conv_tile *t) {
     switch (t->rows) {
-#define CASE(n)                                   \
-    case n:                                       \
-        if (t->narrow)                            \
-            tile_body(t, n <= MR ? n : 1, true);  \
-        else                                      \
-            tile_body(t, n <= MR ? n : 1, false); \
+#define CASE(n)                     \
+    case n:                         \
+        if (t->narrow)              \
+            tile_body(t, n, true);  \
+        else                        \
+            tile_body(t, n, false); \
         break;
-        ROWS_1_TO_14(CASE)
+        EACH_ROWS(CASE)
 #undef CASE
     }
     end_finish(&t->finish);
@@ -237,18 +243,18 @@ static void conv_tile(const ft_conv_tile *t) {
 
 static void product_tile(const ft_product *t, const ft_real *a, ft_real *c, int32_t rows, bool bare) {
     switch (rows) {
-#define CASE(n)                                                   \
-    case n:                                                       \
-        if (t->narrow && bare)                                    \
-            product_body(t, a, c, n <= MR ? n : 1, true, true);   \
-        else if (t->narrow)                                       \
-            product_body(t, a, c, n <= MR ? n : 1, true, false);  \
-        else if (bare)                                            \
-            product_body(t, a, c, n <= MR ? n : 1, false, true);  \
-        else                                                      \
-            product_body(t, a, c, n <= MR ? n : 1, false, false); \
+#define CASE(n)                                     \
+    case n:                                         \
+        if (t->narrow && bare)                      \
+            product_body(t, a, c, n, true, true);   \
+        else if (t->narrow)                         \
+            product_body(t, a, c, n, true, false);  \
+        else if (bare)                              \
+            product_body(t, a, c, n, false, true);  \
+        else                                        \
+            product_body(t, a, c, n, false, false); \
         break;
-        ROWS_1_TO_14(CASE)
+        EACH_ROWS(CASE)
 #undef CASE
     }
 }
@@ -270,18 +276,18 @@ static void product(const ft_product *t) {
 static void wgrad_tile(const ft_wgrad_tile *t) {
     bool narrow = t->cols <= VLEN, part = t->cols != VLEN && t->cols != NR;
     switch (t->rows) {
-#define CASE(n)                                           \
-    case n:                                               \
-        if (narrow && part)                               \
-            wgrad_body(t, n <= MR ? n : 1, true, true);   \
-        else if (narrow)                                  \
-            wgrad_body(t, n <= MR ? n : 1, true, false);  \
-        else if (part)                                    \
-            wgrad_body(t, n <= MR ? n : 1, false, true);  \
-        else                                              \
-            wgrad_body(t, n <= MR ? n : 1, false, false); \
+#define CASE(n)                             \
+    case n:                                 \
+        if (narrow && part)                 \
+            wgrad_body(t, n, true, true);   \
+        else if (narrow)                    \
+            wgrad_body(t, n, true, false);  \
+        else if (part)                      \
+            wgrad_body(t, n, false, true);  \
+        else                                \
+            wgrad_body(t, n, false, false); \
         break;
-        ROWS_1_TO_14(CASE)
+        EACH_ROWS(CASE)
 #undef CASE
     }
 }

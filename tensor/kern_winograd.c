@@ -378,11 +378,13 @@ INLINE void weight_gradient_vector(const form shape, const ft_real *v, int64_t s
 
 /* ---- all channels: one instance for every form, whole vectors first ---- */
 
+/* The remainder, and not c - k_, from which the compiler does not see that it is less than a vector: it would
+ * make two of each load and store. */
 #define EACH_VECTOR(shape, call, ...)                                          \
     do {                                                                       \
-        int32_t k_ = 0;                                                        \
+        int32_t k_ = 0, rest_ = (int32_t)((uint32_t)c % VLEN);                 \
         for (; k_ + VLEN <= c; k_ += VLEN) call(shape, __VA_ARGS__, k_, VLEN); \
-        if (k_ < c) call(shape, __VA_ARGS__, k_, c - k_);                      \
+        if (rest_) call(shape, __VA_ARGS__, k_, rest_);                        \
     } while (0)
 #define FORM_CASE(shape, call, ...)            \
     case shape:                                \
