@@ -59,7 +59,7 @@ static const char config[] = "data:\n"
                              "  split: {train: 0.6, val: 0.2, test: 0.2}\n"
                              "  image: {size: 28, channels: 1}\n"
                              "  bad_images: {max_share: 0.2}\n"
-                             "model: {arch: inception_mini, width: 0.5}\n"
+                             "model: {arch: inception_mini, width: 0.25}\n"
                              "train: {batch: 8, epochs: 8, optimizer: {lr: 0.003}}\n"
                              "output: run\n";
 

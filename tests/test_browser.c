@@ -189,7 +189,7 @@ END_TEST
 
 START_TEST(fashion_mnist) {
     assert_ends(tool("ft-train %s/examples/fashion_mnist.yaml --quiet --set train.epochs=1 --set "
-                     "model.width=0.1 --out run",
+                     "model.width=0.1 --set data.split.train=0.1 --set data.split.val=0.75 --out run",
                      root),
                 0);
     assert_good("run/report.html", SECTIONS);

@@ -43,7 +43,7 @@ static void setup(void) {
     make_faces();
     ck_assert_int_eq(system("rm faces/person2/0*.pgm faces/person1/00.pgm"), 0);
     write_text("run.yaml", "data: {path: faces, image: {size: 28, channels: 1}}\n"
-                           "model: {arch: inception_mini, width: 0.5}\n"
+                           "model: {arch: inception_mini, width: 0.25}\n"
                            "train: {batch: 12, epochs: 2}\n"
                            "output: run\n");
 }

@@ -156,7 +156,7 @@ START_TEST(a_split_becomes_a_list) {
     ck_assert_int_eq(system("grep -c , split.csv >lines; grep -qx 66 lines"), 0);
     write_text("run.yaml", "seed: 5\n"
                            "data: {path: faces, image: {size: 28, channels: 1}}\n"
-                           "model: {arch: inception_mini, width: 0.5}\n"
+                           "model: {arch: inception_mini, width: 0.25}\n"
                            "train: {batch: 16, epochs: 1}\n");
     assert_ends(tool("ft-train run.yaml --quiet --out a"), 0);
     assert_ends(

@@ -10,7 +10,7 @@ static void setup(void) {
     make_faces();
     write_text("run.yaml", "seed: 3\n"
                            "data: {path: faces, image: {size: 28, channels: 1}}\n"
-                           "model: {arch: inception_mini, width: 0.5}\n"
+                           "model: {arch: inception_mini, width: 0.25}\n"
                            "train: {batch: 8, epochs: 2, optimizer: {name: adamw, lr: 0.003}}\n"
                            "output: run\n");
 }

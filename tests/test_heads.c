@@ -133,7 +133,7 @@ static void setup(void) {
                            "  list: {label: who, more: [\"where:number\", half, \"both:multi\"]}\n"
                            "  split: {train: 0.6, val: 0.2, test: 0.2}\n"
                            "  image: {size: 28, channels: 1}\n"
-                           "model: {arch: inception_mini, width: 0.5, head: {dropout: 0}}\n"
+                           "model: {arch: inception_mini, width: 0.25, head: {dropout: 0}}\n"
                            "train:\n"
                            "  batch: 12\n"
                            "  epochs: 40\n"

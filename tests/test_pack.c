@@ -158,7 +158,7 @@ END_TEST
 
 START_TEST(runs_on_it_are_the_same) {
     write_text("run.yaml", "data: {path: faces, image: {size: 28, channels: 1}}\n"
-                           "model: {arch: inception_mini, width: 0.5}\n"
+                           "model: {arch: inception_mini, width: 0.25}\n"
                            "train: {batch: 12, epochs: 2}\n");
     write_text("faces/person1/text.jpg", "no image");
     tool_run *r = tool("ft-data pack run.yaml --to packed.h5 --decoded");

@@ -120,7 +120,7 @@ START_TEST(ft_eval_of_pairs) {
     make_faces();
     write_pairs();
     write_text("run.yaml", "data: {path: faces, image: {size: 28, channels: 1}}\n"
-                           "model: {arch: inception_mini, width: 0.5}\n"
+                           "model: {arch: inception_mini, width: 0.25}\n"
                            "train: {batch: 12, epochs: 3}\n"
                            "output: run\n");
     assert_ends(tool("ft-train run.yaml --quiet"), 0);
