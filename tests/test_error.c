@@ -142,8 +142,8 @@ int main(void) {
     tcase_add_test(t, ok_is_zero);
     tcase_add_test(t, sentences_differ);
     tcase_add_test(t, exit_statuses);
+    tcase_add_test(t, a_failure_returns_at_once); /* first: in one process, nothing has failed before it */
     tcase_add_test(t, nothing_commands_the_terminal);
-    tcase_add_test(t, a_failure_returns_at_once);
     tcase_add_test(t, prefixes_pile_up);
     tcase_add_test(t, long_messages_are_cut);
     tcase_add_test(t, messages_belong_to_threads);
