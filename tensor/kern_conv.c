@@ -2,9 +2,8 @@
  *
  *              nr channels (2 vectors)
  *            +-----------+-----------+
- *   pixel 0  |  s0[0]    |  s1[0]    |   s += x * b: x is broadcast from a pixel's row, b is read from the
- * packed panel,
- *   ...      |           |           |   one step per input channel and tap
+ *   pixel 0  |  s0[0]    |  s1[0]    |   s += x * b: x is broadcast from a pixel's row, b is read
+ *   ...      |           |           |   from the packed panel, one step per input channel and tap
  *   pixel mr |  s0[mr-1] |  s1[mr-1] |
  *            +-----------+-----------+
  *
