@@ -196,6 +196,18 @@ static ft_err judge(const ft_child_task *task, pid_t child, int report, bool *ag
                       signal ? strsignal(signal) : "it gave up", task->hint);
 }
 
+/* LLVM's OpenMP notes each process in a file in shared memory, also a forked one; only exit() takes it away.
+ */
+static void remove_note_of(pid_t child) {
+#if defined _OPENMP && defined __clang__
+    char name[64];
+    snprintf(name, sizeof name, "/__KMP_REGISTERED_LIB_%d_%d", (int)child, (int)getuid());
+    shm_unlink(name);
+#else
+    (void)child;
+#endif
+}
+
 static ft_err run_once(const ft_child_task *task, int memory, bool *again) {
     int report[2];
     *again = false;
@@ -207,6 +219,7 @@ static ft_err run_once(const ft_child_task *task, int memory, bool *again) {
     ft_err e = child < 0 ? ft_err_set(FT_E_MEMORY, "%s: no process for it: %s", task->what, strerror(errno))
                          : judge(task, child, report[0], again);
     close(report[0]);
+    if (child > 0) remove_note_of(child);
     return e;
 }
 

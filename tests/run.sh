@@ -76,6 +76,6 @@ UBSAN_OPTIONS=print_stacktrace=1 \
 echo "== clang"
 cmake -S . -B build-clang -DFACET_WERROR=ON -DFACET_DOUBLE=OFF -DCMAKE_C_COMPILER=clang >/dev/null
 cmake --build build-clang -j "$jobs" >/dev/null
-ctest --test-dir build-clang -j "$jobs" --output-on-failure -R '^(plan|golden|checkpoint)$'
+ctest --test-dir build-clang -j "$jobs" --output-on-failure -R '^(plan|golden|checkpoint|child)$'
 echo "== fuzzers"
 tests/fuzz/run.sh 20000

@@ -1,7 +1,9 @@
 /* What may break is done in a child: whatever becomes of it, there is an error and no more. */
 #include "tensor/child.h"
+#include "tensor/par.h"
 #include "tests/file_testing.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -78,6 +80,39 @@ START_TEST(what_it_writes_comes_back) {
     ck_assert_ptr_null(f);
 }
 END_TEST
+
+#ifdef FACET_SHARED_MEMORY /* where LLVM's OpenMP makes a file for each process (shared_memory.c) */
+static void nothing(void *ctx, int64_t chunk, int32_t thread) {
+    (void)ctx, (void)chunk, (void)thread;
+}
+static ft_err says_who_it_is(void *ctx, FILE *out) {
+    (void)ctx;
+    fprintf(out, "_%d_", (int)getpid());
+    return FT_OK;
+}
+
+START_TEST(nothing_of_it_stays_in_shared_memory) {
+    FILE *f;
+    char it[32] = "", this[32];
+    snprintf(this, sizeof this, "_%d_", (int)getpid());
+    ft_threads_set(2);
+    ft_par_for(2, nothing, NULL);
+    ck_assert_int_eq(run(says_who_it_is, NULL, &f), FT_OK);
+    ck_assert_uint_gt(fread(it, 1, sizeof it - 1, f), 2);
+    fclose(f);
+    DIR *shared = opendir(FACET_SHARED_MEMORY);
+    ck_assert_ptr_nonnull(shared);
+    int of_it = 0, of_this = 0;
+    for (struct dirent *e; (e = readdir(shared));) {
+        of_it += strstr(e->d_name, it) != NULL;
+        of_this += strstr(e->d_name, this) != NULL;
+    }
+    closedir(shared);
+    ck_assert_int_eq(of_this, 1);
+    ck_assert_int_eq(of_it, 0);
+}
+END_TEST
+#endif
 
 START_TEST(what_breaks_it_is_an_error) {
     static const int signals[] = {SIGSEGV, SIGABRT, SIGKILL, SIGFPE, SIGILL};
@@ -185,6 +220,9 @@ int main(void) {
     tcase_add_checked_fixture(t, make_folder, remove_folder);
     tcase_set_timeout(t, 100);
     tcase_add_test(t, what_it_writes_comes_back);
+#ifdef FACET_SHARED_MEMORY
+    tcase_add_test(t, nothing_of_it_stays_in_shared_memory);
+#endif
     tcase_add_test(t, what_breaks_it_is_an_error);
     tcase_add_test(t, it_is_tried_again);
 #if !defined __SANITIZE_ADDRESS__ && !defined FACET_COVERAGE

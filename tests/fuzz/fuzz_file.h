@@ -22,7 +22,7 @@ static inline const char *fuzz_path(const char *name) {
     static char paths[4][128];
     static int next;
     if (!*fuzz_folder) {
-        strcpy(fuzz_folder, "/dev/shm/facet-fuzz-XXXXXX");
+        strcpy(fuzz_folder, "/tmp/facet-fuzz-XXXXXX");
         if (!mkdtemp(fuzz_folder)) abort();
         atexit(fuzz_remove_folder);
     }
@@ -34,6 +34,7 @@ static inline const char *fuzz_path(const char *name) {
 /* Writes a file there. */
 static inline const char *fuzz_file(const char *name, const uint8_t *p, size_t n) {
     const char *path = fuzz_path(name);
+    unlink(path); /* some file systems flush one that is cut and written anew */
     FILE *f = fopen(path, "wb");
     if (!f || fwrite(p, 1, n, f) != n || fclose(f) != 0) abort();
     return path;
