@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,9 +52,10 @@ static inline void write_bytes(const char *name, const void *p, size_t n) {
 static inline void flip_bits(const char *name, size_t at, unsigned char mask) {
     unsigned char c;
     int fd = open(name, O_RDWR | O_CLOEXEC);
-    ck_assert_int_eq(pread(fd, &c, 1, (off_t)at), 1);
+    bool flipped = pread(fd, &c, 1, (off_t)at) == 1;
     c ^= mask;
-    ck_assert_int_eq(pwrite(fd, &c, 1, (off_t)at), 1);
+    flipped = flipped && pwrite(fd, &c, 1, (off_t)at) == 1;
+    ck_assert(flipped); /* once: each assertion is a system call */
     close(fd);
 }
 
