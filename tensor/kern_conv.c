@@ -225,47 +225,62 @@ INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow
     }
 }
 
-static void conv_tile(const ft_conv_tile *t) {
-    switch (t->rows) {
-#define CASE(n)                     \
-    case n:                         \
-        if (t->narrow)              \
-            tile_body(t, n, true);  \
-        else                        \
-            tile_body(t, n, false); \
-        break;
-        EACH_ROWS(CASE)
-#undef CASE
+/* A function for each number of rows and kind of tile: one with all of them in it takes the compiler much
+ * longer. */
+#define OUTLINE __attribute__((noinline))
+#define INSTANCES(n)                                                                                   \
+    static OUTLINE void tile_##n(const ft_conv_tile *t) {                                              \
+        tile_body(t, n, false);                                                                        \
+    }                                                                                                  \
+    static OUTLINE void tile_##n##_narrow(const ft_conv_tile *t) {                                     \
+        tile_body(t, n, true);                                                                         \
+    }                                                                                                  \
+    static OUTLINE void product_##n(const ft_product *t, const ft_real *a, ft_real *c) {               \
+        product_body(t, a, c, n, false, false);                                                        \
+    }                                                                                                  \
+    static OUTLINE void product_##n##_narrow(const ft_product *t, const ft_real *a, ft_real *c) {      \
+        product_body(t, a, c, n, true, false);                                                         \
+    }                                                                                                  \
+    static OUTLINE void product_##n##_bare(const ft_product *t, const ft_real *a, ft_real *c) {        \
+        product_body(t, a, c, n, false, true);                                                         \
+    }                                                                                                  \
+    static OUTLINE void product_##n##_narrow_bare(const ft_product *t, const ft_real *a, ft_real *c) { \
+        product_body(t, a, c, n, true, true);                                                          \
+    }                                                                                                  \
+    static OUTLINE void wgrad_##n(const ft_wgrad_tile *t) {                                            \
+        wgrad_body(t, n, false, false);                                                                \
+    }                                                                                                  \
+    static OUTLINE void wgrad_##n##_narrow(const ft_wgrad_tile *t) {                                   \
+        wgrad_body(t, n, true, false);                                                                 \
+    }                                                                                                  \
+    static OUTLINE void wgrad_##n##_part(const ft_wgrad_tile *t) {                                     \
+        wgrad_body(t, n, false, true);                                                                 \
+    }                                                                                                  \
+    static OUTLINE void wgrad_##n##_narrow_part(const ft_wgrad_tile *t) {                              \
+        wgrad_body(t, n, true, true);                                                                  \
     }
-    end_finish(&t->finish);
-}
+EACH_ROWS(INSTANCES)
+#undef INSTANCES
 
-static void product_tile(const ft_product *t, const ft_real *a, ft_real *c, int32_t rows, bool bare) {
-    switch (rows) {
-#define CASE(n)                                     \
-    case n:                                         \
-        if (t->narrow && bare)                      \
-            product_body(t, a, c, n, true, true);   \
-        else if (t->narrow)                         \
-            product_body(t, a, c, n, true, false);  \
-        else if (bare)                              \
-            product_body(t, a, c, n, false, true);  \
-        else                                        \
-            product_body(t, a, c, n, false, false); \
-        break;
-        EACH_ROWS(CASE)
-#undef CASE
-    }
+static void conv_tile(const ft_conv_tile *t) {
+#define KINDS(n) {tile_##n, tile_##n##_narrow},
+    static void (*const tile[MR][2])(const ft_conv_tile *) = {EACH_ROWS(KINDS)};
+#undef KINDS
+    tile[t->rows - 1][t->narrow](t);
+    end_finish(&t->finish);
 }
 
 /* The rows are dealt out evenly, so that no tile is a thin remainder. */
 static void product(const ft_product *t) {
     const ft_finish *f = &t->finish;
     bool bare = is_plain(f) && !f->moments && !f->stream && !t->fetch && t->cols == (t->narrow ? VLEN : NR);
+#define KINDS(n) {{product_##n, product_##n##_bare}, {product_##n##_narrow, product_##n##_narrow_bare}},
+    static void (*const tile[MR][2][2])(const ft_product *, const ft_real *, ft_real *) = {EACH_ROWS(KINDS)};
+#undef KINDS
     int32_t tiles = (t->rows + MR - 1) / MR, first = 0;
     for (int32_t k = 1; k <= tiles; k++) {
         int32_t end = (int32_t)((int64_t)k * t->rows / tiles);
-        product_tile(t, t->a + first * t->lda, t->c + first * t->ldc, end - first, bare);
+        tile[end - first - 1][t->narrow][bare](t, t->a + first * t->lda, t->c + first * t->ldc);
         if (f->moments) f->moments->fresh = false;
         first = end;
     }
@@ -273,22 +288,10 @@ static void product(const ft_product *t) {
 }
 
 static void wgrad_tile(const ft_wgrad_tile *t) {
-    bool narrow = t->cols <= VLEN, part = t->cols != VLEN && t->cols != NR;
-    switch (t->rows) {
-#define CASE(n)                             \
-    case n:                                 \
-        if (narrow && part)                 \
-            wgrad_body(t, n, true, true);   \
-        else if (narrow)                    \
-            wgrad_body(t, n, true, false);  \
-        else if (part)                      \
-            wgrad_body(t, n, false, true);  \
-        else                                \
-            wgrad_body(t, n, false, false); \
-        break;
-        EACH_ROWS(CASE)
-#undef CASE
-    }
+#define KINDS(n) {{wgrad_##n, wgrad_##n##_part}, {wgrad_##n##_narrow, wgrad_##n##_narrow_part}},
+    static void (*const tile[MR][2][2])(const ft_wgrad_tile *) = {EACH_ROWS(KINDS)};
+#undef KINDS
+    tile[t->rows - 1][t->cols <= VLEN][t->cols != VLEN && t->cols != NR](t);
 }
 
 INLINE void deal_body(const int width, int32_t n, int32_t c, const ft_real *from, int64_t ld, ft_real *to,
