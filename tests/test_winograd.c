@@ -195,6 +195,97 @@ static void check_finish(const tile *t, int how) {
         }
 }
 
+/* Two tiles in a row, the second clipped: the sums are of what is written, from its first output on. */
+static void check_moments(const tile *t, int how) {
+    rows got, vectors, sums;
+    rows_open(&got, t->outputs, t->c, 8);
+    rows_open(&vectors, 2, t->c, 9);
+    rows_open(&sums, 3, t->c, 13);
+    double sum[MAX_C] = {0}, squares[MAX_C] = {0}, pivot[MAX_C];
+    for (int k = 0; k < t->c; k++) sums.at[1][k] = sums.at[2][k] = 0;
+    ft_moment_sums m = {sums.at[0], sums.at[1], sums.at[2], true};
+    ft_finish f = {.scale = how & 1 ? vectors.at[0] : NULL,
+                   .shift = how & 2 ? vectors.at[1] : NULL,
+                   .relu = how & 4,
+                   .moments = &m};
+    for (int turn = 0; turn < 2; turn++) {
+        for (int e = 0; e < t->outputs; e++)
+            if (turn == 1 && e % 3 == 1) got.at[e] = NULL;
+        t->k->output(t->form, t->c, t->v.p, STEP, got.at, &f);
+        for (int k = 0; k < t->c && turn == 0; k++) pivot[k] = (double)got.at[0][k];
+        for (int e = 0; e < t->outputs; e++)
+            for (int k = 0; k < t->c && got.at[e]; k++) {
+                double off = (double)got.at[e][k] - pivot[k];
+                sum[k] += off;
+                squares[k] += off * off;
+            }
+    }
+    rows_check(&got, t->text);
+    rows_check(&sums, t->text);
+    ck_assert(!m.fresh);
+    for (int k = 0; k < t->c; k++) {
+        double n = 2 * t->outputs, size = sqrt(n * squares[k]);
+        EXPECT((double)m.pivot[k] == pivot[k] && fabs((double)m.sum[k] - sum[k]) <= n * eps * size &&
+                   fabs((double)m.squares[k] - squares[k]) <= n * eps * squares[k],
+               "%s, %s, finish %d: moments %.17g, %.17g, not %.17g, %.17g", ft_isa(), t->text, how,
+               (double)m.sum[k], (double)m.squares[k], sum[k], squares[k]);
+    }
+}
+
+/* Past the caches, for which rows have to be whole lines: the same bits. */
+static void check_stream(const tile *t, int how) {
+    if ((size_t)t->c * sizeof(ft_real) % 64 != 0) return;
+    rows vectors, want, sums;
+    rows_open(&vectors, 2, t->c, 9);
+    rows_open(&want, t->outputs, t->c, 8);
+    rows_open(&sums, 3, t->c, 13);
+    size_t row = (size_t)t->c * sizeof(ft_real);
+    char *lines = aligned_alloc(64, (size_t)t->outputs * row);
+    ft_real *at[MAX_POINTS];
+    ck_assert_ptr_nonnull(lines);
+    for (int e = 0; e < t->outputs; e++) at[e] = (ft_real *)(void *)(lines + (size_t)e * row);
+    ft_moment_sums m = {sums.at[0], sums.at[1], sums.at[2], true};
+    ft_finish f = {.scale = how & 1 ? vectors.at[0] : NULL,
+                   .shift = how & 2 ? vectors.at[1] : NULL,
+                   .relu = how & 4};
+    t->k->output(t->form, t->c, t->v.p, STEP, want.at, &f);
+    f.stream = true;
+    f.moments = how & 8 ? &m : NULL;
+    t->k->output(t->form, t->c, t->v.p, STEP, at, &f);
+    for (int e = 0; e < t->outputs; e++)
+        EXPECT(memcmp(at[e], want.at[e], row) == 0, "%s, %s, finish %d: output %d streamed", ft_isa(),
+               t->text, how, e);
+    free(lines);
+}
+
+/* B^T d B of started inputs, some of them padding. */
+static void check_start(const tile *t, bool relu) {
+    rows vectors, zeros, done, got, want;
+    const ft_real *d[MAX_POINTS];
+    rows_open(&vectors, 2, t->c, 14);
+    rows_open(&zeros, 1, t->c, 15);
+    rows_open(&done, t->inputs, t->c, 16);
+    rows_open(&got, t->points, t->c, 17);
+    rows_open(&want, t->points, t->c, 18);
+    for (int i = 0; i < t->inputs; i++) {
+        d[i] = i % 5 == 2 ? zeros.at[0] : t->d.at[i];
+        for (int k = 0; k < t->c; k++) {
+            double x = (double)t->d.at[i][k] * (double)vectors.at[0][k] + (double)vectors.at[1][k];
+            done.at[i][k] = i % 5 == 2 ? 0 : (ft_real)(relu ? fmax(x, 0) : x);
+        }
+    }
+    ft_winograd_start start = {zeros.at[0], vectors.at[0], vectors.at[1], relu};
+    t->k->data(t->form, t->c, d, &start, got.p, STEP);
+    t->k->data(t->form, t->c, (const ft_real *const *)done.at, NULL, want.p, STEP);
+    rows_check(&got, t->text);
+    double size = sqrt(rows_product(&want, &want));
+    for (int i = 0; i < t->points; i++)
+        for (int k = 0; k < t->c; k++)
+            EXPECT(fabs((double)got.at[i][k] - (double)want.at[i][k]) <= tolerance * size,
+                   "%s, %s: point %d of a started tile is %.17g, not %.17g", ft_isa(), t->text, i,
+                   (double)got.at[i][k], (double)want.at[i][k]);
+}
+
 /* <A^T p A, dy> = <p, A dy A^T> */
 static void check_output_gradient(tile *t) {
     double left = rows_product(&t->y, &t->dy);
@@ -244,6 +335,9 @@ START_TEST(transforms_are_what_they_say) {
             check_correlation(t);
             check_clipping(t);
             for (int how = 1; how <= 8; how++) check_finish(t, how);
+            for (int how = 0; how < 8; how++) check_moments(t, how);
+            for (int how = 0; how < 16; how++) check_stream(t, how);
+            for (int relu = 0; relu < 2; relu++) check_start(t, relu);
             if (form == FT_WINOGRAD_STRIDED_BACK) continue;
             check_output_gradient(t);
             check_weight_gradient(t);
