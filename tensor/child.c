@@ -196,8 +196,7 @@ static ft_err judge(const ft_child_task *task, pid_t child, int report, bool *ag
                       signal ? strsignal(signal) : "it gave up", task->hint);
 }
 
-/* LLVM's OpenMP notes each process in a file in shared memory, also a forked one; only exit() takes it away.
- */
+/* LLVM's OpenMP notes each process in shared memory, forked ones too; only exit() takes a note away. */
 static void remove_note_of(pid_t child) {
 #if defined _OPENMP && defined __clang__
     char name[64];
