@@ -28,6 +28,7 @@ static ft_err check(const ft_net *net, const ft_net_options *o) {
 ft_err ft_net_build(const ft_net *net, ft_graph *g, const ft_net_options *o, ft_val *image,
                     ft_net_outputs *out) {
     FT_TRY(check(net, o));
+    ft_graph_limit_params(g, o->most_numbers);
     *image = ft_input(g, "image", o->image);
     *out = net->build(g, *image, o);
     return ft_graph_status(g);

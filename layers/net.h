@@ -15,6 +15,7 @@ typedef struct ft_net_options {
                                       TensorFlow's do not */
     float bn_momentum, bn_epsilon; /* 0: the layer's own */
     bool bn_scale, bn_unbiased;    /* as torchvision's: with gamma; unbiased running variances */
+    int64_t most_numbers;          /* in all parameters (ft_graph_limit_params); 0: any number */
 } ft_net_options;
 
 typedef struct ft_net_outputs {

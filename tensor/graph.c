@@ -89,6 +89,10 @@ ft_val ft_input(ft_graph *g, const char *name, ft_shape s) {
                      (value){.shape = s, .node = -1, .param = -1, .input = g->n_inputs++, .batched = true});
 }
 
+void ft_graph_limit_params(ft_graph *g, int64_t most) {
+    g->most_numbers = most;
+}
+
 ft_val ft_param_add(ft_graph *g, const char *name, ft_shape s, ft_init init, uint32_t flags) {
     if (g->status != FT_OK) return (ft_val){0};
     if (ft_graph_find_param(g, name))
@@ -96,8 +100,12 @@ ft_val ft_param_add(ft_graph *g, const char *name, ft_shape s, ft_init init, uin
     if (s.n <= 0 || s.h <= 0 || s.w <= 0 || s.c <= 0)
         return ft_graph_fail(g, name, "a parameter cannot have the shape (%d, %d, %d, %d)", s.n, s.h, s.w,
                              s.c);
+    int64_t size = ft_shape_size(s);
+    if (g->most_numbers > 0 && size > g->most_numbers - g->n_numbers)
+        return ft_graph_fail(g, name, "its %lld numbers would make more than the %lld that there can be",
+                             (long long)size, (long long)g->most_numbers);
     ft_param *p = calloc(1, sizeof *p);
-    if (p) p->p = ft_alloc((size_t)ft_shape_size(s), sizeof(ft_real));
+    if (p) p->p = ft_alloc((size_t)size, sizeof(ft_real));
     if (!p || !p->p || !grow((void **)&g->params, g->n_params, &g->room_params, sizeof *g->params)) {
         if (p) free(p->p);
         free(p);
@@ -108,6 +116,7 @@ ft_val ft_param_add(ft_graph *g, const char *name, ft_shape s, ft_init init, uin
     p->init = init;
     p->flags = flags;
     g->params[g->n_params++] = p;
+    g->n_numbers += size;
     p->val = add_value(g, (value){.shape = s, .node = -1, .param = g->n_params - 1, .input = -1});
     return p->val;
 }

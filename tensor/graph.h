@@ -50,6 +50,9 @@ ft_err ft_graph_status(const ft_graph *g);
 
 /* A value fed from outside: s is the shape of one sample (s.n is taken as 1). */
 ft_val ft_input(ft_graph *g, const char *name, ft_shape s);
+/* From here on, a parameter with which there would be more than `most` numbers is refused (FT_E_GRAPH) before
+ * it takes memory; 0: any number. For networks that a file describes. */
+void ft_graph_limit_params(ft_graph *g, int64_t most);
 /* A parameter, initialised to zero until ft_graph_init. */
 ft_val ft_param_add(ft_graph *g, const char *name, ft_shape s, ft_init init, uint32_t flags);
 /* Adds a node and returns its output 0. args is copied (op->args_size bytes). name NULL: "<op>_<k>", k

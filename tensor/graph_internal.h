@@ -29,7 +29,8 @@ struct ft_graph {
     char (*inputs)[64];
     int32_t n_nodes, n_values, n_params, n_inputs;
     int32_t room_nodes, room_values, room_params, room_inputs;
-    uint64_t version; /* of the parameters' contents */
+    int64_t n_numbers, most_numbers; /* of all parameters; 0: any number */
+    uint64_t version;                /* of the parameters' contents */
     ft_err status;
     char *message;
 };

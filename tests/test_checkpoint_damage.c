@@ -73,6 +73,10 @@ static void five_classes(hid_t f) {
 static void huge_image(hid_t f) {
     set_int(f, "image_width", 1000000);
 }
+static void vast_weights(hid_t f) { /* 32 GB of them */
+    set_int(f, "image_width", 8192);
+    set_int(f, "image_height", 8192);
+}
 static void tiny_image(hid_t f) {
     set_int(f, "image_height", 4);
 }
@@ -185,6 +189,7 @@ static const struct {
     {negative_classes, {"'classes'", "-1"}},
     {five_classes, {"'class_names'", "5"}},
     {huge_image, {"'image_width'", "1000000"}},
+    {vast_weights, {"c5/kernel", "8037342720 numbers"}},
     {tiny_image, {"lenet needs images"}},
     {two_channels, {"2 channels"}},
     {text_for_number, {"'dropout'"}},

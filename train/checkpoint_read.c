@@ -113,12 +113,14 @@ static ft_err read_weights(source *s, ft_model *m, ft_training_state *state) {
 
 static ft_err read_model(source *s, ft_model **out) {
     FT_TRY(read_header(s));
+    s->model.options.most_numbers = s->f->size / (int64_t)sizeof(float); /* not to take gigabytes for a lie */
     ft_err e =
         ft_model_new(s->arch, &s->model.options, &s->model.image, (const char *const *)s->class_names, out);
     for (int32_t k = 0; k < s->model.n_heads && e == FT_OK; k++)
         e = ft_model_add_head(*out, &s->model.heads[k]);
     if (e == FT_E_GRAPH || e == FT_E_DATA) return ft_err_prefix(FT_E_WEIGHTS, "'%s'", s->f->path);
     FT_TRY(e);
+    ft_graph_limit_params((*out)->g, (*out)->options.most_numbers = 0);
     (*out)->config = s->model.config;
     s->model.config = NULL;
     (*out)->data_fingerprint = s->model.data_fingerprint;
