@@ -1,4 +1,4 @@
-/* Keras's files of weights: real ones, number by number; what is written, attribute by attribute; and files
+/* Keras 2's files of weights: real ones, number by number; what is written, attribute by attribute; and files
  * that are not what they should be. Data of ../shared (or FACET_SHARED) where they are there.
  */
 #include "train/weight_file.h"
@@ -415,36 +415,6 @@ START_TEST(what_is_not_read_says_why) {
 }
 END_TEST
 
-/* ---- Keras 3 ---- */
-
-START_TEST(keras_3) {
-    hid_t file = H5Fcreate("k3.weights.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
-          links = H5Pcreate(H5P_LINK_CREATE);
-    H5Pset_create_intermediate_group(links, 1);
-    static const char *const names[] = {"layers/conv2d/vars/0",
-                                        "layers/conv2d_10/vars/0",
-                                        "layers/conv2d_2/vars/0",
-                                        "layers/functional/layers/dense/vars/0",
-                                        "layers/functional/layers/dense/vars/1",
-                                        "optimizer/vars/0",
-                                        "layers/dropout/seed_generator/vars/0"};
-    for (int i = 0; i < 7; i++) add_numbers(file, names[i], i == 1 ? H5T_IEEE_F64LE : H5T_IEEE_F32LE, links);
-    hid_t vars = H5Gopen2(file, "layers/conv2d_2/vars", H5P_DEFAULT);
-    set_strings(vars, "name", 0, LAYERS("my_conv"), VARIABLE);
-    H5Gclose(vars), H5Pclose(links), H5Fclose(file);
-    ft_weight_file *f = read_ok("k3.weights.h5");
-    ck_assert_int_eq(f->format, FT_WEIGHTS_KERAS3);
-    ck_assert_int_eq(f->n_layers, 4);
-    ck_assert_int_eq(f->n_tensors, 5);
-    ck_assert_str_eq(f->layer[0].class_name, "conv2d");
-    ck_assert_str_eq(f->layer[1].name, "my_conv"); /* conv2d_2 before conv2d_10 */
-    ck_assert_str_eq(f->layer[2].name, "layers/conv2d_10");
-    ck_assert_str_eq(f->layer[3].class_name, "dense");
-    ck_assert(f->tensor[2].p[3] == 1e-3f && f->layer[3].n == 2);
-    ft_weight_file_free(f);
-}
-END_TEST
-
 /* ---- damage ---- */
 
 static size_t read_bytes(const char *path, unsigned char *bytes, size_t room) {
@@ -506,7 +476,6 @@ int main(void) {
     tcase_add_loop_test(t, strings_of_both_kinds, 0, 2);
     tcase_add_test(t, split_attributes_and_whole_models);
     tcase_add_loop_test(t, what_is_not_read_says_why, 0, sizeof wrong / sizeof *wrong);
-    tcase_add_test(t, keras_3);
     tcase_add_test(t, damage);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -2,7 +2,6 @@
  * numbers in them are tests/golden/make_torch_weights.py's. */
 #include "tests/weight_testing.h"
 #include "tests/zip_testing.h"
-#include "train/zip_file.h"
 
 #include <math.h>
 
@@ -430,49 +429,25 @@ START_TEST(flips_are_found_or_harmless) {
 }
 END_TEST
 
-/* The archive of that name again with another pickle, all checksums right. */
-typedef struct repacked {
-    ft_zip z;
-    zip_part parts[ZIP_MEMBERS];
-    zip_part *pickle;
-} repacked;
-
-static void unpack(repacked *r, const char *name) {
-    ck_assert_int_eq(ft_zip_open(&r->z, name), FT_OK);
-    ck_assert_int_le(r->z.n, ZIP_MEMBERS);
-    for (int64_t i = 0; i < r->z.n; i++) {
-        const ft_zip_member *m = &r->z.member[i];
-        uint8_t *p;
-        ck_assert_int_eq(ft_zip_read(&r->z, m, &p), FT_OK);
-        r->parts[i] = (zip_part){m->name, p, (size_t)m->size, false, false, false};
-        if (m == ft_zip_find_in_folder(&r->z, "data.pkl")) r->pickle = &r->parts[i];
-    }
-}
-
-static void repack(const repacked *r) {
-    static zip_made z;
-    zip_make(&z, r->parts, (int)r->z.n, false);
-    write_bytes(path, z.p, z.n);
-}
-
 START_TEST(damaged_pickles_are_found_or_harmless) {
-    repacked r;
-    unpack(&r, _i ? checkpoint_file : state_file);
-    unsigned char *p = (unsigned char *)r.pickle->p;
-    const size_t n = r.pickle->n;
+    zip_parts r;
+    zip_unpack(&r, _i ? checkpoint_file : state_file);
+    zip_part *member = zip_part_named(&r, "/data.pkl");
+    unsigned char *p = (unsigned char *)member->p;
+    const size_t n = member->n;
     int n_read = 0, n_refused = 0;
-    for (r.pickle->n = 0; r.pickle->n < n; r.pickle->n++) {
-        repack(&r);
+    for (member->n = 0; member->n < n; member->n++) {
+        zip_repack(&r, path);
         assert_refused("its pickle is damaged");
     }
-    repack(&r);
+    zip_repack(&r, path);
     ck_assert(!refused_or_same(NULL));
     for (size_t at = 0; at < n; at++) {
         const unsigned char masks[3] = {(unsigned char)(1 << at % 8), (unsigned char)(1 << (at + 5) % 8),
                                         0xff};
         for (int k = 0; k < 3; k++) {
             p[at] ^= masks[k];
-            repack(&r);
+            zip_repack(&r, path);
             bool refused = refused_or_same(NULL);
             n_refused += refused;
             n_read += !refused; /* another name, another number */
@@ -481,8 +456,7 @@ START_TEST(damaged_pickles_are_found_or_harmless) {
     }
     ck_assert_int_gt(n_read, 50);
     ck_assert_int_gt(n_refused, (int)n);
-    for (int64_t i = 0; i < r.z.n; i++) free((void *)r.parts[i].p);
-    ft_zip_close(&r.z);
+    zip_free(&r);
 }
 END_TEST
 

@@ -3,6 +3,7 @@
 #define FACET_TESTS_ZIP_TESTING_H
 
 #include "tests/file_testing.h"
+#include "train/zip_file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -69,7 +70,7 @@ static inline void zip_head(zip_made *z, const zip_part *m, uint32_t crc, size_t
 }
 
 static inline void zip_member(zip_made *z, const zip_part *m, int i) {
-    unsigned char packed[1 << 12];
+    unsigned char packed[1 << 14];
     size_t stored = m->deflate ? zip_deflate(m, packed, sizeof packed) : m->n;
     uint32_t crc = (uint32_t)crc32(0, m->p, (uInt)m->n);
     z->local[i] = z->n;
@@ -142,6 +143,42 @@ static inline void zip_make(zip_made *z, const zip_part *m, int n, bool end64) {
     zip_add(z, 4, end64 ? 0xffffffff : length);
     zip_add(z, 4, end64 ? 0xffffffff : z->directory);
     zip_add(z, 2, 0);
+}
+
+/* An archive's members, to be made into one again, all checksums right, when something is changed in them. */
+typedef struct zip_parts {
+    ft_zip z;
+    zip_part part[ZIP_MEMBERS];
+    int n;
+} zip_parts;
+
+static inline void zip_unpack(zip_parts *parts, const char *name) {
+    ck_assert_int_eq(ft_zip_open(&parts->z, name), FT_OK);
+    ck_assert_int_le(parts->z.n, ZIP_MEMBERS);
+    parts->n = (int)parts->z.n;
+    for (int i = 0; i < parts->n; i++) {
+        const ft_zip_member *m = &parts->z.member[i];
+        uint8_t *p;
+        ck_assert_int_eq(ft_zip_read(&parts->z, m, &p), FT_OK);
+        parts->part[i] = (zip_part){m->name, p, (size_t)m->size, false, false, false};
+    }
+}
+static inline void zip_repack(const zip_parts *parts, const char *name) {
+    static zip_made z;
+    zip_make(&z, parts->part, parts->n, false);
+    write_bytes(name, z.p, z.n);
+}
+static inline void zip_free(zip_parts *parts) {
+    for (int i = 0; i < parts->n; i++) free((void *)parts->part[i].p);
+    ft_zip_close(&parts->z);
+}
+/* The member whose name ends so. */
+static inline zip_part *zip_part_named(zip_parts *parts, const char *end) {
+    for (int i = 0; i < parts->n; i++) {
+        size_t length = strlen(parts->part[i].name), n = strlen(end);
+        if (length >= n && strcmp(parts->part[i].name + length - n, end) == 0) return &parts->part[i];
+    }
+    ck_abort_msg("there is no member '%s'", end);
 }
 
 #endif
