@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-ft_err ft_input_open(ft_input *f, const char *path) {
-    *f = (ft_input){.path = path, .fd = -1};
+ft_err ft_input_file_open(ft_input_file *f, const char *path) {
+    *f = (ft_input_file){.path = path, .fd = -1};
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for ever */
     if (fd < 0)
         return ft_err_set(errno == ENOENT || errno == ENOTDIR ? FT_E_WEIGHTS : FT_E_IO,
@@ -25,7 +25,7 @@ ft_err ft_input_open(ft_input *f, const char *path) {
     return FT_OK;
 }
 
-ft_err ft_input_read(const ft_input *f, int64_t offset, int64_t n, void *p) {
+ft_err ft_input_file_read(const ft_input_file *f, int64_t offset, int64_t n, void *p) {
     for (int64_t done = 0; done < n;) {
         ssize_t got = pread(f->fd, (uint8_t *)p + done, (size_t)(n - done), offset + done);
         if (got < 0 && errno == EINTR) continue;
@@ -37,7 +37,7 @@ ft_err ft_input_read(const ft_input *f, int64_t offset, int64_t n, void *p) {
     return FT_OK;
 }
 
-void ft_input_close(ft_input *f) {
+void ft_input_file_close(ft_input_file *f) {
     if (f->fd >= 0) close(f->fd);
     f->fd = -1;
 }

@@ -45,11 +45,11 @@ static ft_err other_content(const char *path, const uint8_t *start, int64_t n) {
 
 ft_err ft_weights_content(const char *path, ft_weights_kind *kind) {
     uint8_t start[START] = {0};
-    ft_input f;
-    FT_TRY(ft_input_open(&f, path));
+    ft_input_file f;
+    FT_TRY(ft_input_file_open(&f, path));
     int64_t n = f.size < START ? f.size : START;
-    ft_err e = ft_input_read(&f, 0, n, start);
-    ft_input_close(&f);
+    ft_err e = ft_input_file_read(&f, 0, n, start);
+    ft_input_file_close(&f);
     FT_TRY(e);
     uint64_t header = ft_le64(start);
     *kind = FT_WEIGHTS_HDF5;

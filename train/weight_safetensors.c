@@ -37,7 +37,7 @@ typedef struct entry {
 } entry;
 
 typedef struct tensors_file {
-    ft_input file;
+    ft_input_file file;
     int64_t data; /* offset of its start */
     char *text;   /* the header */
     json_t *header;
@@ -52,7 +52,7 @@ static ft_err read_header(tensors_file *t) {
     const char *path = t->file.path;
     uint8_t prefix[PREFIX];
     json_error_t error;
-    FT_TRY(ft_input_read(&t->file, 0, PREFIX, prefix));
+    FT_TRY(ft_input_file_read(&t->file, 0, PREFIX, prefix));
     uint64_t n = ft_le64(prefix);
     FT_REQUIRE(
         n <= MAX_HEADER, WEIGHTS,
@@ -64,7 +64,7 @@ static ft_err read_header(tensors_file *t) {
     t->data = PREFIX + (int64_t)n;
     t->text = malloc(n + 1);
     FT_REQUIRE(t->text, MEMORY, "'%s': no memory for its header", path);
-    FT_TRY(ft_input_read(&t->file, PREFIX, (int64_t)n, t->text));
+    FT_TRY(ft_input_file_read(&t->file, PREFIX, (int64_t)n, t->text));
     FT_REQUIRE(n > 0 && t->text[0] == '{', WEIGHTS, "'%s' has no safetensors header; fetch the file again",
                path);
     t->header = json_loadb(t->text, n, JSON_REJECT_DUPLICATES, &error);
@@ -194,14 +194,14 @@ static ft_err read_numbers(const tensors_file *t, const entry *e, float *p) {
     int64_t bytes = ft_number_bytes(e->type), most = PIECE / bytes;
     for (int64_t done = 0; done < e->n; done += most) {
         int64_t n = e->n - done < most ? e->n - done : most;
-        FT_TRY(ft_input_read(&t->file, t->data + e->begin + done * bytes, n * bytes, piece));
+        FT_TRY(ft_input_file_read(&t->file, t->data + e->begin + done * bytes, n * bytes, piece));
         ft_numbers_to_float(e->type, piece, 1, n, p + done);
     }
     return FT_OK;
 }
 
 static ft_err read_file(tensors_file *t, const char *path) {
-    FT_TRY(ft_input_open(&t->file, path));
+    FT_TRY(ft_input_file_open(&t->file, path));
     FT_TRY(ft_weight_file_new(path, FT_WEIGHTS_SAFETENSORS, &t->out));
     FT_TRY(ft_weight_file_add_layer(t->out, "", NULL));
     FT_TRY(read_header(t));
@@ -226,7 +226,7 @@ ft_err ft_weights_read_safetensors(const char *path, ft_weight_file **out) {
     free(t.entries);
     free(t.text);
     json_decref(t.header);
-    ft_input_close(&t.file);
+    ft_input_file_close(&t.file);
     return e;
 }
 

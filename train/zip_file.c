@@ -58,7 +58,7 @@ static ft_err read_end64(const ft_zip *z, const uint8_t *locator, directory *d) 
                "'%s' is one part of a ZIP archive in several; join them first", path);
     FT_REQUIRE(at <= room && room - at >= END64_BYTES, WEIGHTS,
                "'%s': the ZIP64 end record is not there" DAMAGED, path);
-    FT_TRY(ft_input_read(&z->file, (int64_t)at, sizeof p, p));
+    FT_TRY(ft_input_file_read(&z->file, (int64_t)at, sizeof p, p));
     FT_REQUIRE(ft_le32(p) == END64 && ft_le64(p + 4) == room - at - 12, WEIGHTS,
                "'%s': the ZIP64 end record is not there" DAMAGED, path);
     FT_REQUIRE(ft_le32(p + 16) == 0 && ft_le32(p + 20) == 0 && ft_le64(p + 24) == ft_le64(p + 32), WEIGHTS,
@@ -92,7 +92,7 @@ static ft_err find_directory(const ft_zip *z, directory *d) {
     int64_t most = END_BYTES + MAX_COMMENT + LOCATOR_BYTES, n = z->file.size < most ? z->file.size : most;
     uint8_t *tail = malloc((size_t)n);
     FT_REQUIRE(tail, MEMORY, "no memory for the directory of '%s'", z->file.path);
-    ft_err e = ft_input_read(&z->file, z->file.size - n, n, tail);
+    ft_err e = ft_input_file_read(&z->file, z->file.size - n, n, tail);
     if (e == FT_OK) e = read_end(z, tail, n, d);
     free(tail);
     return e;
@@ -177,7 +177,7 @@ static ft_err check_local(const ft_zip *z, const directory *d, ft_zip_member *m)
     size_t length = strlen(m->name);
     int64_t bytes = LOCAL_BYTES + (int64_t)length, room = (int64_t)d->offset - m->header;
     FT_REQUIRE(bytes <= room, WEIGHTS, "'%s': '%s' is not inside the ZIP archive" DAMAGED, path, m->name);
-    FT_TRY(ft_input_read(&z->file, m->header, bytes, h));
+    FT_TRY(ft_input_file_read(&z->file, m->header, bytes, h));
     bool same = ft_le32(h) == LOCAL && ft_le16(h + 6) == m->flags && ft_le16(h + 8) == m->method &&
                 ft_le16(h + 26) == length && memcmp(h + LOCAL_BYTES, m->name, length) == 0;
     uint32_t crc = ft_le32(h + 14), stored = ft_le32(h + 18), size = ft_le32(h + 22);
@@ -238,7 +238,7 @@ static ft_err read_directory(ft_zip *z) {
     uint8_t *p = malloc((size_t)d.bytes);
     ft_err e =
         z->member && p ? FT_OK : ft_err_set(FT_E_MEMORY, "no memory for the directory of '%s'", z->file.path);
-    if (e == FT_OK) e = ft_input_read(&z->file, (int64_t)d.offset, (int64_t)d.bytes, p);
+    if (e == FT_OK) e = ft_input_file_read(&z->file, (int64_t)d.offset, (int64_t)d.bytes, p);
     if (e == FT_OK) e = read_entries(z, &d, p);
     free(p);
     return e;
@@ -246,7 +246,7 @@ static ft_err read_directory(ft_zip *z) {
 
 ft_err ft_zip_open(ft_zip *z, const char *path) {
     *z = (ft_zip){.file.fd = -1};
-    FT_TRY(ft_input_open(&z->file, path));
+    FT_TRY(ft_input_file_open(&z->file, path));
     ft_err e = read_directory(z);
     if (e != FT_OK) ft_zip_close(z);
     return e;
@@ -255,7 +255,7 @@ ft_err ft_zip_open(ft_zip *z, const char *path) {
 void ft_zip_close(ft_zip *z) {
     for (int64_t i = 0; i < z->n; i++) free(z->member[i].name);
     free(z->member);
-    ft_input_close(&z->file);
+    ft_input_file_close(&z->file);
     *z = (ft_zip){.file.fd = -1};
 }
 
@@ -292,7 +292,7 @@ static ft_err unpack(const ft_zip *z, const ft_zip_member *m, uint8_t *to) {
     while (status == Z_OK && e == FT_OK) {
         if (s.avail_in == 0) {
             int64_t n = m->stored - taken < PIECE ? m->stored - taken : PIECE;
-            e = ft_input_read(&z->file, m->start + taken, n, in);
+            e = ft_input_file_read(&z->file, m->start + taken, n, in);
             s.next_in = in;
             s.avail_in = (uInt)n;
             taken += n;
@@ -315,7 +315,7 @@ static ft_err read_member(const ft_zip *z, const ft_zip_member *m, uint8_t *to) 
     if (m->method == DEFLATED)
         FT_TRY(unpack(z, m, to));
     else
-        FT_TRY(ft_input_read(&z->file, m->start, m->size, to));
+        FT_TRY(ft_input_file_read(&z->file, m->start, m->size, to));
     FT_REQUIRE(crc32_z(0, to, (size_t)m->size) == m->crc, WEIGHTS,
                "'%s': '%s' is damaged: its CRC-32 does not match; fetch the file again", z->file.path,
                m->name);

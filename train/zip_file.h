@@ -31,7 +31,7 @@ typedef struct ft_zip_member {
 } ft_zip_member;
 
 typedef struct ft_zip {
-    ft_input file;
+    ft_input_file file;
     ft_zip_member *member; /* (n), by name */
     int64_t n;
 } ft_zip;
