@@ -11,7 +11,7 @@ cmake --build build-clang -j "$(nproc)" --target fuzzers >/dev/null
 for name; do
     mkdir -p "build-clang/found/$name"
     echo "-- $name"
-    "build-clang/tests/fuzz/fuzz_$name" -runs="$runs" -seed=1 -max_len=4096 -timeout=10 -rss_limit_mb=2048 -artifact_prefix=build-clang/ \
+    "build-clang/tests/fuzz/fuzz_$name" -runs="$runs" -seed=1 -timeout=10 -rss_limit_mb=2048 -artifact_prefix=build-clang/ \
         -print_final_stats=1 "build-clang/found/$name" "tests/fuzz/corpus/$name" >"build-clang/$name.log" 2>&1 ||
         { tail -50 "build-clang/$name.log"; exit 1; }
     grep -E "number_of_executed_units|average_exec_per_sec|peak_rss_mb" "build-clang/$name.log"
