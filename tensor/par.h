@@ -1,4 +1,4 @@
-/* Threads. The only parallel region is in par.c (blas.c keeps OpenBLAS from opening its own).
+/* Threads. The only parallel regions are in par.c (blas.c keeps OpenBLAS from opening its own).
  *
  * Work is cut into chunks whose number depends on shapes, never on the number of threads, and partial results
  * are added in the order of the chunks, so every result has the same bits for any number of threads.
@@ -15,6 +15,15 @@ void ft_par_for(int64_t n_chunks, void (*body)(void *ctx, int64_t chunk, int32_t
 /* The same on at most `lanes` threads, for bodies with scratch by thread. */
 void ft_par_for_lanes(int64_t n_chunks, int32_t lanes, void (*body)(void *ctx, int64_t chunk, int32_t thread),
                       void *ctx);
+
+/* Runs two functions at once, which write different things. Inside them ft_par_for is as ever, but threads
+ * that one of the loops leaves without work take chunks of the other's: coarse is the one with few and long
+ * chunks, which are handed out first. The loops' bodies need scratch of their own. Not to be nested. */
+void ft_par_both(void (*coarse)(void *ctx), void (*fine)(void *ctx), void *ctx);
+/* ft_par_for_lanes, when nothing depends on the loop's end but the function's: in ft_par_both the thread that
+ * called it may then be busy with the other function's chunks when it ends. */
+void ft_par_for_last(int64_t n_chunks, int32_t lanes, void (*body)(void *ctx, int64_t chunk, int32_t thread),
+                     void *ctx);
 
 /* Threads that ft_par_for uses at most; at first what OpenMP would (OMP_NUM_THREADS, else the cores). */
 int32_t ft_threads(void);

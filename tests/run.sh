@@ -49,6 +49,10 @@ if [ "${1:-}" = "--threads" ]; then
     cmake --build build-threads -j "$jobs" --target ft-train test_loader test_augment test_quarantine >/dev/null
     for test in loader augment quarantine; do OMP_NUM_THREADS=1 "build-threads/tests/test_$test"; done
     train_with build-threads/ft-train
+    # GCC's OpenMP is a mystery to it, LLVM's is not.
+    clang -D_GNU_SOURCE -g -O1 -fsanitize=thread -fopenmp -I. tests/test_par.c tensor/par.c $(pkg-config --cflags --libs check) \
+        -o build-threads/test_par
+    TSAN_OPTIONS=ignore_noninstrumented_modules=1 CK_FORK=no build-threads/test_par
     exit 0
 fi
 
@@ -76,6 +80,6 @@ UBSAN_OPTIONS=print_stacktrace=1 \
 echo "== clang"
 cmake -S . -B build-clang -DFACET_WERROR=ON -DFACET_DOUBLE=OFF -DCMAKE_C_COMPILER=clang >/dev/null
 cmake --build build-clang -j "$jobs" >/dev/null
-ctest --test-dir build-clang -j "$jobs" --output-on-failure -R '^(plan|golden|checkpoint|child)$'
+ctest --test-dir build-clang -j "$jobs" --output-on-failure -R '^(par|plan|golden|checkpoint|child)$'
 echo "== fuzzers"
 tests/fuzz/run.sh 20000
