@@ -214,5 +214,8 @@ void ft_gather_run(const ft_gather *g) {
     job.panels = (int32_t)ft_ceil_div(g->cols, job.kern->nr);
     int64_t groups = job.blocks < WANTED_TASKS ? ft_ceil_div(WANTED_TASKS, job.blocks) : 1;
     job.groups = groups < job.panels ? (int32_t)groups : job.panels;
-    ft_par_for(job.blocks * job.groups, run_block, &job);
+    if (g->ystep == 1 && g->xstep == 1)
+        ft_par_for_last(job.blocks * job.groups, ft_threads(), run_block, &job);
+    else /* the other phases are still to come */
+        ft_par_for(job.blocks * job.groups, run_block, &job);
 }

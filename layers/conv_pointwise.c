@@ -90,5 +90,5 @@ void ft_pointwise_run(const ft_gather *g) {
     int64_t groups = job.blocks < WANTED_TASKS ? ft_ceil_div(WANTED_TASKS, job.blocks) : 1;
     job.groups = groups < job.panels ? (int32_t)groups : job.panels;
     if (g->moments) ft_moments_skip(g->moments, job.blocks);
-    ft_par_for(job.blocks * job.groups, run_block, &job);
+    ft_par_for_last(job.blocks * job.groups, ft_threads(), run_block, &job);
 }

@@ -332,5 +332,5 @@ void ft_winograd_run(const ft_winograd_pass *p) {
     job.v_block = v_size(&p->grid, job.plan.most, p->kc);
     job.products = p->scratch + job.v_block * (job.plan.groups > 1 ? job.plan.blocks : p->lanes);
     if (job.plan.groups > 1) ft_par_for(job.blocks, share_block, &job);
-    ft_par_for_lanes(job.blocks * job.plan.groups, p->lanes, run_block, &job);
+    ft_par_for_last(job.blocks * job.plan.groups, p->lanes, run_block, &job);
 }

@@ -10,6 +10,7 @@
 #include "layers/conv_method.h"
 #include "layers/conv_pass.h"
 #include "tensor/kernels.h"
+#include "tensor/par.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,11 @@ static const ft_conv_method *choose(const ft_conv_args *a, ft_shape x, ft_shape 
 
 static size_t max_size(size_t a, size_t b) {
     return a > b ? a : b;
+}
+
+/* Where the input gradient's scratch begins, behind so many elements of the weight gradient's: on a line. */
+static size_t input_scratch_at(size_t weight_scratch) {
+    return (weight_scratch + 63) / 64 * 64;
 }
 
 static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
@@ -63,7 +69,7 @@ static ft_err shape(const ft_build *b, ft_shape out[], ft_mem *mem) {
         scratch[pass] = m->scratch_size(&g, (ft_conv_pass)pass);
         if (pass == FT_CONV_FORWARD) mem->prepared = m->prepared_size(&g) * (size_t)groups * sizeof(ft_real);
     }
-    size_t backward = max_size(scratch[FT_CONV_INPUT_GRADIENT], scratch[FT_CONV_WEIGHT_GRADIENT]);
+    size_t backward = input_scratch_at(scratch[FT_CONV_WEIGHT_GRADIENT]) + scratch[FT_CONV_INPUT_GRADIENT];
     mem->forward_scratch = (scratch[FT_CONV_FORWARD] + (size_t)w.c) * sizeof(ft_real);
     mem->backward_scratch = max_size(backward, bias) * sizeof(ft_real);
     return FT_OK;
@@ -156,29 +162,50 @@ static void forward(const ft_call *c) {
     }
 }
 
-static void backward_depthwise(const ft_call *c, const ft_geometry *geo) {
+static void backward_depthwise(const ft_call *c) {
     const ft_window *win = &((const ft_conv_args *)c->args)->win;
     const ft_view *x = &c->in[X], *dy = &c->dout[0];
-    if (c->din[W].p) ft_depthwise_backward_weight(x, dy, c->din[W].p, win, geo, c->beta[W], c->scratch);
-    if (c->din[X].p) ft_depthwise_backward_input(dy, c->in[W].p, &c->din[X], win, geo, c->beta[X]);
+    ft_geometry geo = geometry_of(c);
+    if (c->din[W].p) ft_depthwise_backward_weight(x, dy, c->din[W].p, win, &geo, c->beta[W], c->scratch);
+    if (c->din[X].p) ft_depthwise_backward_input(dy, c->in[W].p, &c->din[X], win, &geo, c->beta[X]);
+}
+
+static void backward_weight(void *ctx) {
+    const ft_call *c = ctx;
+    const ft_conv_args *a = c->args;
+    ft_geometry geo = geometry_of(c);
+    const ft_conv_method *m = chosen(c, FT_CONV_WEIGHT_GRADIENT);
+    for (int32_t k = 0; k < a->groups; k++) {
+        ft_conv_group g = group_of(c, &geo, k);
+        m->weight_gradient(&g, &c->in[X], c->prologue, &c->dout[0], c->din[W].p + g.y_channel, c->beta[W]);
+    }
+}
+
+static void backward_input(void *ctx) {
+    const ft_call *c = ctx;
+    const ft_conv_args *a = c->args;
+    ft_geometry geo = geometry_of(c);
+    const ft_conv_method *m = chosen(c, FT_CONV_INPUT_GRADIENT);
+    for (int32_t k = 0; k < a->groups; k++) {
+        ft_conv_group g = group_of(c, &geo, k);
+        g.scratch +=
+            input_scratch_at(chosen(c, FT_CONV_WEIGHT_GRADIENT)->scratch_size(&g, FT_CONV_WEIGHT_GRADIENT));
+        m->input_gradient(&g, &c->dout[0], &c->din[X], c->beta[X]);
+    }
 }
 
 static void backward(const ft_call *c) {
     const ft_conv_args *a = c->args;
-    const ft_view *dy = &c->dout[0];
-    ft_geometry geo = geometry_of(c);
-    if (c->n_in > B && c->din[B].p) ft_column_sum(dy, c->din[B].p, c->beta[B], c->scratch);
+    void *ctx = (void *)(uintptr_t)c;
+    const bool to_weight = c->din[W].p, to_input = c->din[X].p;
+    if (c->n_in > B && c->din[B].p) ft_column_sum(&c->dout[0], c->din[B].p, c->beta[B], c->scratch);
     if (is_depthwise(a, c->in[X].c, c->in[W].c)) {
-        backward_depthwise(c, &geo);
-        return;
-    }
-    const ft_conv_method *to_weight = chosen(c, FT_CONV_WEIGHT_GRADIENT),
-                         *to_input = chosen(c, FT_CONV_INPUT_GRADIENT);
-    for (int32_t k = 0; k < a->groups; k++) {
-        ft_conv_group g = group_of(c, &geo, k);
-        if (c->din[W].p)
-            to_weight->weight_gradient(&g, &c->in[X], c->prologue, dy, c->din[W].p + g.y_channel, c->beta[W]);
-        if (c->din[X].p) to_input->input_gradient(&g, dy, &c->din[X], c->beta[X]);
+        backward_depthwise(c);
+    } else if (to_weight && to_input && a->groups == 1) { /* groups have too many loops, and short ones */
+        ft_par_both(backward_weight, backward_input, ctx);
+    } else {
+        if (to_weight) backward_weight(ctx);
+        if (to_input) backward_input(ctx);
     }
 }
 
