@@ -43,6 +43,13 @@ static ft_err impossible(const ft_wire *w, const char *name) {
                       w->path, name);
 }
 
+/* Are items of that type of so many bytes? */
+static bool is_size_of(ft_h5_type type, int64_t item) {
+    static const int64_t sizes[FT_H5_TYPES] = {
+        [FT_H5_F32] = 4, [FT_H5_F64] = 8, [FT_H5_I32] = 4, [FT_H5_I64] = 8, [FT_H5_U8] = 1, [FT_H5_U64] = 8};
+    return sizes[type] == 0 || sizes[type] == item;
+}
+
 static ft_err take_attribute(ft_wire *w, ft_h5_attribute *a) {
     int64_t type;
     FT_TRY(ft_wire_take_text(w, false, &a->name));
@@ -51,6 +58,7 @@ static ft_err take_attribute(ft_wire *w, ft_h5_attribute *a) {
     a->type = (ft_h5_type)type;
     if (a->type == FT_H5_OTHER) return FT_OK;
     FT_TRY(ft_wire_take(w, 1, w->left, &a->item));
+    if (!is_size_of(a->type, a->item)) return impossible(w, a->name);
     if (a->n > w->left / a->item) return impossible(w, a->name);
     a->p = calloc(1, (size_t)(a->n * a->item) + 1);
     return a->p ? ft_wire_take_bytes(w, a->p, a->n * a->item) : no_memory(w);
@@ -73,6 +81,7 @@ static ft_err take_dataset(ft_wire *w, int64_t size, ft_h5_object *o) {
     FT_TRY(ft_wire_take(w, 0, MAX_NUMBERS, &o->item));
     FT_TRY(ft_wire_take(w, -1, FT_H5_RANK, &rank));
     o->type = (ft_h5_type)type;
+    if (!is_size_of(o->type, o->item)) return impossible(w, o->name);
     o->rank = (int32_t)rank;
     for (int32_t i = 0; i < o->rank; i++) {
         FT_TRY(ft_wire_take(w, 0, INT64_MAX, &o->dims[i]));

@@ -6,6 +6,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
+/* Fills room for as many of the type. */
+static void use_numbers(const ft_h5_index *x, const char *object, const ft_h5_attribute *a) {
+    static const size_t sizes[FT_H5_TYPES] = {
+        [FT_H5_F32] = sizeof(float),   [FT_H5_F64] = sizeof(double), [FT_H5_I32] = sizeof(int32_t),
+        [FT_H5_I64] = sizeof(int64_t), [FT_H5_U8] = sizeof(uint8_t), [FT_H5_U64] = sizeof(uint64_t)};
+    if (sizes[a->type] == 0) return;
+    void *numbers = calloc((size_t)a->n + 1, sizes[a->type]);
+    (void)ft_h5_get_numbers(x, object, a->name, a->type, a->n, numbers);
+    free(numbers);
+}
+
 /* All of it is there and hangs together. */
 static void use(const ft_h5_index *x) {
     for (int64_t i = 0; i < x->n; i++) {
@@ -22,6 +33,7 @@ static void use(const ft_h5_index *x) {
             char *text, *copy = a->p ? malloc((size_t)(a->n * a->item) + 1) : NULL;
             if (a->p) memcpy(copy, a->p, (size_t)(a->n * a->item) + 1);
             free(copy);
+            use_numbers(x, o->name, a);
             if (ft_h5_get_string(x, o->name, a->name, &text) == FT_OK) free(text);
         }
     }
