@@ -1,38 +1,9 @@
-/* Checkpoints, when the child that looks into them has been taken over: what it says of the file (as many
- * bytes as the first four say), and the file's first bytes. Checksums match: whoever makes the file makes
- * them. */
-#include "tensor/child.h"
-#include "tests/fuzz/fuzz_file.h"
+/* What is believed of a checkpoint, whatever the child that looks into it says. The file has room for a small
+ * LeNet. */
+#include "tests/fuzz/fuzz_child.h"
 #include "train/checkpoint.h"
 
 #include <math.h>
-#include <xxhash.h>
-
-enum { FILE_BYTES = 1 << 16 }; /* the rest are zeros; they are enough for a small LeNet's weights */
-
-static const uint8_t *answer;
-static size_t n_answer;
-
-/* The linker gives these names to the functions as their callers see them. */
-ft_err __wrap_ft_child_run(const ft_child_task *task, FILE **result);
-XXH64_hash_t __wrap_XXH3_64bits(const void *p, size_t n);
-XXH64_hash_t __wrap_XXH3_64bits_digest(const XXH3_state_t *state);
-
-ft_err __wrap_ft_child_run(const ft_child_task *task, FILE **result) {
-    *result = NULL;
-    if (n_answer == 0) return ft_err_set(task->broken, "%s: broke the library", task->what);
-    *result = fmemopen((void *)(uintptr_t)answer, n_answer, "rb");
-    if (!*result) abort();
-    return FT_OK;
-}
-XXH64_hash_t __wrap_XXH3_64bits(const void *p, size_t n) {
-    (void)p, (void)n;
-    return 0;
-}
-XXH64_hash_t __wrap_XXH3_64bits_digest(const XXH3_state_t *state) {
-    (void)state;
-    return 0;
-}
 
 /* What a file can cause, and nothing else. */
 static bool is_fine(ft_err e) {
@@ -78,14 +49,8 @@ static void check_weights(const ft_model *m) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
-    uint32_t first;
-    if (n < sizeof first) return -1;
-    memcpy(&first, p, sizeof first);
-    answer = p + sizeof first;
-    n -= sizeof first;
-    n_answer = first < n ? first : n;
-    const char *path = fuzz_file("last.h5", answer + n_answer, n - n_answer);
-    if (truncate(path, FILE_BYTES) != 0) abort();
+    const char *path = fuzz_answer_and_file("last.h5", p, n);
+    if (!path) return -1;
     ft_model *m;
     ft_progress progress;
     if (is_fine(ft_checkpoint_read_model(path, &m)) != (m != NULL)) abort();
