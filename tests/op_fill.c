@@ -1,6 +1,7 @@
 /* Numbers for the op tests. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tensor/rng.h"
 #include "tests/op_harness.h"
@@ -25,7 +26,7 @@ static double rounded(double x) {
     return (double)(float)x;
 }
 
-double *ft_test_normals(int64_t n, uint64_t seed) {
+static double *make_normals(int64_t n, uint64_t seed) {
     double *p = ft_test_alloc((size_t)n * sizeof *p);
     ft_rng rng = ft_rng_stream(seed, 0);
     if (n > MOST_QUANTILES) {
@@ -42,6 +43,30 @@ double *ft_test_normals(int64_t n, uint64_t seed) {
     }
     free(order);
     return p;
+}
+
+/* Every rig of a case, on each instruction set, asks for the same ones. */
+double *ft_test_normals(int64_t n, uint64_t seed) {
+    enum { KEPT = 16 };
+    static struct {
+        int64_t n;
+        uint64_t seed;
+        double *p;
+    } kept[KEPT];
+    static int oldest;
+    int i = 0;
+    while (i < KEPT && !(kept[i].p && kept[i].n == n && kept[i].seed == seed)) i++;
+    if (i == KEPT) {
+        i = oldest;
+        oldest = (oldest + 1) % KEPT;
+        free(kept[i].p);
+        kept[i].n = n;
+        kept[i].seed = seed;
+        kept[i].p = make_normals(n, seed);
+    }
+    double *copy = ft_test_alloc((size_t)n * sizeof *copy);
+    memcpy(copy, kept[i].p, (size_t)n * sizeof *copy);
+    return copy;
 }
 
 static double *fill_normal(int64_t n, uint64_t seed) {

@@ -77,15 +77,25 @@ static void spoil_views(ft_rig *r) {
     for (int k = r->job.op->n_out; k < FT_MAX_OUT; k++) r->out_view[k] = r->dout_view[k] = nowhere;
 }
 
+/* Inputs of the op that have no gradient by definition. Only its oracle knows, which may take long: it is
+ * asked once. */
+static uint32_t find_never_differentiable(const ft_rig *r) {
+    static const ft_op_entry *known;
+    static uint32_t never;
+    if (r->job.entry == known) return never;
+    if (r->job.row->large || !r->job.entry->oracle) return 0;
+    ft_oracle o = ft_rig_oracle(r);
+    known = r->job.entry;
+    never = o.no_gradient;
+    ft_oracle_free(&o);
+    return never;
+}
+
 /* Inputs that must get a gradient when one is asked for. */
 static uint32_t find_differentiable(const ft_rig *r) {
-    uint32_t found = 0, never = 0;
+    uint32_t found = 0;
     if (!r->call.training) return 0; /* whatever does not train is frozen along with all that it depends on */
-    if (!r->job.row->large && r->job.entry->oracle) {
-        ft_oracle o = ft_rig_oracle(r);
-        never = o.no_gradient;
-        ft_oracle_free(&o);
-    }
+    uint32_t never = find_never_differentiable(r);
     for (int32_t i = 0; i < r->n_in; i++) {
         uint8_t fill = i < FT_CASE_IN ? r->job.row->fill[i] : FT_FILL_NORMAL;
         bool number = fill == FT_FILL_NORMAL || fill == FT_FILL_POSITIVE;

@@ -36,7 +36,7 @@ static void setup(void) {
                            "model: {arch: lenet, head: {dropout: 0.3}}\n"
                            "train:\n"
                            "  batch: 6\n"
-                           "  epochs: 4\n"
+                           "  epochs: 2\n"
                            "  optimizer: {name: adam, lr: 0.002}\n"
                            "  ema: 0.9\n"
                            "  checkpoint: {every_steps: 3, monitor: val_loss}\n"
