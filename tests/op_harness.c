@@ -82,12 +82,13 @@ static void spoil_views(ft_rig *r) {
 static uint32_t find_never_differentiable(const ft_rig *r) {
     static const ft_op_entry *known;
     static uint32_t never;
-    if (r->job.entry == known) return never;
     if (r->job.row->large || !r->job.entry->oracle) return 0;
-    ft_oracle o = ft_rig_oracle(r);
-    known = r->job.entry;
-    never = o.no_gradient;
-    ft_oracle_free(&o);
+    if (r->job.entry != known) {
+        ft_oracle o = ft_rig_oracle(r);
+        known = r->job.entry;
+        never = o.no_gradient;
+        ft_oracle_free(&o);
+    }
     return never;
 }
 

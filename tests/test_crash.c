@@ -74,7 +74,7 @@ static int run_under(const char *prefix) {
 }
 
 START_TEST(killed_at_random) {
-    for (int round = 0; round < rounds(6); round++) {
+    for (int round = 0; round < rounds(10); round++) {
         int kills = 0;
         char prefix[128], what[64];
         for (int status = -1; status != 0 && kills < 100; kills++) {
