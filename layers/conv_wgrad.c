@@ -21,8 +21,9 @@ enum {
     DEAL_CHANNELS = 96, /* of x that are dealt at a time: they, dy and dw share the second-level cache */
     LEAST_ROWS = 32,    /* channels of x that dealing pays */
     LEAST_PANELS = 6,   /* and of dy */
-    PANEL_GAP = 64 / sizeof(ft_real), /* so that panels do not all begin in one cache set */
-    PIXELS_PER_SPLIT = 3000,          /* below this, adding the partial sums costs more than 2 % */
+    LINE = 64 / sizeof(ft_real), /* of the cache */
+    PANEL_GAP = LINE,            /* so that panels do not all begin in one cache set */
+    PIXELS_PER_SPLIT = 3000,     /* below this, adding the partial sums costs more than 2 % */
     MAX_SPLITS = 32,
     MAX_PARTIAL = 4 << 20, /* elements of all partial sums together */
     LEAST_TASKS = 2,       /* for each lane; every group reads all of dy once more */
@@ -87,11 +88,22 @@ typedef struct wgrad_job {
     ft_real *partial; /* sums by split, if there are several */
 } wgrad_job;
 
-/* A split's range of (tap, input tile) pairs: where its sums go, and the lane's panels. */
+/* What the next block of pixels will read: asked for evenly, a few lines of it with every tile of this block,
+ * because all at once they would have to wait for each other. */
+typedef struct ahead {
+    const ft_real *p; /* the pixel that is to be asked for, from the first channel that is read on */
+    int64_t ld;
+    int32_t channels, pixels; /* channels that are read; pixels still to be asked for */
+    int32_t channel;          /* that is next */
+    int64_t lines;            /* with each tile */
+} ahead;
+
+/* A split's range of (tap, input tile) pairs: where its sums go, the lane's panels, what comes next. */
 typedef struct task {
     int64_t begin_pair, end_pair;
     ft_real *dw, *x_panels, *dy_panels;
     int64_t ldw, tap_step;
+    ahead x, dy;
 } task;
 
 /* The first input channel of a tile. */
@@ -132,13 +144,31 @@ typedef struct pixels {
     int32_t n;
     int64_t first_tile, x_tile, dy_panel; /* elements from one tile of x, and panel of dy, to the next */
     int64_t x_step, dy_step;
-    const ft_real *x_fetch,
-        *dy_fetch; /* channel 0 of the pixels one block on, if nobody has asked for them yet */
 } pixels;
 
 static const ft_real *dy_at(const wgrad_job *job, int64_t line) {
     const ft_view *dy = job->p->dy;
     return dy->p + line * dy->w * dy->ld + job->p->dy_channel;
+}
+
+static ahead plan_ahead(const ft_real *p, int64_t ld, int64_t channels, int64_t n, int64_t tiles) {
+    int64_t lines = ft_ceil_div(channels, LINE) * n;
+    return (ahead){.p = p,
+                   .ld = ld,
+                   .channels = (int32_t)channels,
+                   .pixels = (int32_t)n,
+                   .lines = ft_ceil_div(lines, tiles)};
+}
+
+static void look_ahead(ahead *a) {
+    for (int64_t k = 0; k < a->lines && a->pixels > 0; k++) {
+        __builtin_prefetch(a->p + a->channel, 0, 2);
+        a->channel += LINE;
+        if (a->channel < a->channels) continue;
+        a->channel = 0;
+        a->p += a->ld;
+        a->pixels--;
+    }
 }
 
 static void deal_dy(const wgrad_job *job, int64_t line, int64_t stop, ft_real *to) {
@@ -159,9 +189,7 @@ static void deal_x(const wgrad_job *job, const task *t, int64_t line, int64_t fi
                    .x_tile = panel_step(dy->w, mr),
                    .dy_panel = panel_step(dy->w, nr),
                    .x_step = mr,
-                   .dy_step = nr,
-                   .x_fetch = from->x_fetch,
-                   .dy_fetch = from->dy_fetch};
+                   .dy_step = nr};
     ft_real *x = t->x_panels;
     for (int32_t r = 0; r < from->n; r++) {
         const ft_wgrad_run *run = &from->runs[r];
@@ -175,7 +203,7 @@ static void deal_x(const wgrad_job *job, const task *t, int64_t line, int64_t fi
 
 /* What one tile after the other reads again stays in the first-level cache: a panel of dy; where pixels are
  * far apart, x. */
-static void run_tiles(const wgrad_job *job, const task *at, int64_t tap, int64_t first, int64_t end,
+static void run_tiles(const wgrad_job *job, task *at, int64_t tap, int64_t first, int64_t end,
                       const pixels *px) {
     const ft_conv_wgrad *p = job->p;
     const int32_t nr = job->kern->nr, panels = (int32_t)ft_ceil_div(p->cols, nr);
@@ -184,8 +212,6 @@ static void run_tiles(const wgrad_job *job, const task *at, int64_t tap, int64_t
                        .n_runs = px->n,
                        .x_step = px->x_step,
                        .dy_step = px->dy_step,
-                       .x_fetch_step = p->win.sw * p->x->ld,
-                       .dy_fetch_step = p->dy->ld,
                        .ldw = at->ldw,
                        .accumulate = true};
     for (int64_t k = 0; k < tiles * panels; k++) {
@@ -196,20 +222,36 @@ static void run_tiles(const wgrad_job *job, const task *at, int64_t tap, int64_t
         t.cols = p->cols - col < nr ? p->cols - col : nr;
         t.x_offset = (tile - px->first_tile) * px->x_tile;
         t.dy_offset = panel * px->dy_panel;
-        t.x_fetch = px->x_fetch && panel == 0 ? px->x_fetch + row : NULL;
-        t.dy_fetch = px->dy_fetch && tile == first ? px->dy_fetch + col : NULL;
         t.dw = at->dw + tap * at->tap_step + row * at->ldw + col;
         t.next = job->deals && tile + 1 < end ? t.dw + t.rows * at->ldw : NULL;
+        look_ahead(&at->x);
+        look_ahead(&at->dy);
         job->kern->wgrad(&t);
     }
 }
 
-static void run_block(const wgrad_job *job, const task *t, int64_t line, int64_t stop) {
+/* The block after the one that ends before output line `stop`. */
+static void plan_next_block(const wgrad_job *job, task *t, int64_t stop) {
+    const ft_conv_wgrad *p = job->p;
+    const ft_view *x = p->x, *dy = p->dy;
+    int64_t tiles = (t->end_pair - t->begin_pair) * ft_ceil_div(p->cols, job->kern->nr);
+    int64_t first = t->begin_pair % job->row_tiles, last = first + t->end_pair - t->begin_pair;
+    if (last > job->row_tiles) first = 0, last = job->row_tiles; /* more than one tap */
+    int32_t channel = tile_start(job, first);
+    bool all = job->taps > 1; /* the pixels between those of one tap are another's */
+    int64_t step = all ? 1 : p->win.sw, line = stop / dy->h * x->h + stop % dy->h * p->win.sh;
+    t->x = plan_ahead(x->p + line * x->w * x->ld + p->x_channel + channel, step * x->ld,
+                      tile_start(job, last) - channel, job->block * (all ? p->win.sh * x->w : dy->w), tiles);
+    t->dy = plan_ahead(dy_at(job, stop), dy->ld, p->cols, job->block * dy->w, tiles);
+}
+
+static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop) {
     const ft_conv_wgrad *p = job->p;
     const ft_conv_kernels *kern = job->kern;
     int64_t first_tap = t->begin_pair / job->row_tiles;
     ft_wgrad_run in_place_runs[MAX_RUNS], dealt_runs[MAX_RUNS];
     pixels in_place, dealt = {.runs = dealt_runs};
+    plan_next_block(job, t, stop);
     if (job->deals) deal_dy(job, line, stop, t->dy_panels);
     for (int64_t tap = first_tap; tap * job->row_tiles < t->end_pair; tap++) {
         int64_t tile = tap == first_tap ? t->begin_pair - tap * job->row_tiles : 0,
@@ -222,10 +264,6 @@ static void run_block(const wgrad_job *job, const task *t, int64_t line, int64_t
                             .dy_step = p->dy->ld};
         in_place.n = list_runs(job, (int32_t)tap, line, stop, in_place.runs);
         if (in_place.n == 0) continue;
-        if (tap == first_tap) {
-            in_place.x_fetch = in_place.runs[0].x + job->block * p->win.sh * p->x->w * p->x->ld;
-            in_place.dy_fetch = dy_at(job, line + job->block);
-        }
         if (!job->deals) {
             run_tiles(job, t, tap, tile, end, &in_place);
             continue;
@@ -235,7 +273,6 @@ static void run_block(const wgrad_job *job, const task *t, int64_t line, int64_t
             if (next > end) next = end;
             deal_x(job, t, line, tile, next, &in_place, &dealt);
             run_tiles(job, t, tap, tile, next, &dealt);
-            in_place.dy_fetch = NULL;
         }
     }
 }

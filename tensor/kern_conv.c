@@ -189,19 +189,9 @@ INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow
                 : part ? load_part(t->dw + i * t->ldw + VLEN, n1)
                        : load(t->dw + i * t->ldw + VLEN);
     }
-    const ft_real *x_fetch = t->x_fetch, *dy_fetch = t->dy_fetch;
     for (int32_t r = 0; r < t->n_runs; r++) {
         const ft_real *x = t->runs[r].x + t->x_offset, *dy = t->runs[r].dy + t->dy_offset;
         for (int32_t p = 0; p < t->runs[r].count; p++) {
-            if (x_fetch) {
-                __builtin_prefetch(x_fetch, 0, 2);
-                x_fetch += t->x_fetch_step;
-            }
-            if (dy_fetch) {
-                __builtin_prefetch(dy_fetch, 0, 2);
-                __builtin_prefetch(dy_fetch + VLEN, 0, 2);
-                dy_fetch += t->dy_fetch_step;
-            }
             vec d0 = part && narrow ? load_part(dy, n0) : load(dy);
             vec d1 = narrow ? (vec){0} : part ? load_part(dy + VLEN, n1) : load(dy + VLEN);
             UNROLL for (int i = 0; i < rows; i++) {

@@ -80,11 +80,6 @@ typedef struct ft_wgrad_tile {
     int64_t ldw;
     bool accumulate;     /* else dw is overwritten */
     const ft_real *next; /* the dw of the tile to come, fetched meanwhile; NULL: unknown */
-    /* Pixels that are asked for meanwhile, one for each that is worked on: what comes after these; NULL:
-     * none.
-     */
-    const ft_real *x_fetch, *dy_fetch;
-    int64_t x_fetch_step, dy_fetch_step;
 } ft_wgrad_tile;
 
 /* c[i*ldc + j] = finish(sum over k < kc of a[i*lda + k] b[k*width + j]), j < cols, for any number of rows;
