@@ -118,13 +118,13 @@ INLINE void tile_body(const ft_conv_tile *t, const int rows, const bool narrow) 
     for (int32_t tap = 0; tap < t->taps; tap++) {
         const ft_real *b = t->b[tap], *a[MR];
         UNROLL for (int i = 0; i < rows; i++) a[i] = t->a[tap * rows + i];
-        for (int32_t k = 0; k < kc; k++) {
+        BY_TWO for (int32_t k = 0; k < kc; k++) {
             vec b0 = load(b), b1 = narrow ? (vec){0} : load(b + VLEN);
             b += narrow ? VLEN : NR;
             UNROLL for (int i = 0; i < rows; i++) {
                 ft_real x = a[i][k];
-                s0[i] += x * b0;
-                if (!narrow) s1[i] += x * b1;
+                s0[i] = plus_product(s0[i], x, b0);
+                if (!narrow) s1[i] = plus_product(s1[i], x, b1);
             }
         }
     }
@@ -150,13 +150,13 @@ INLINE void product_body(const ft_product *t, const ft_real *a, ft_real *c, cons
             UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(a + (rows + i) * lda + k);
         }
         end = fetch && kc - k > LINE ? k + LINE : kc;
-        for (; k < end; k++) {
+        BY_TWO for (; k < end; k++) {
             vec b0 = load(b), b1 = narrow ? (vec){0} : load(b + VLEN);
             b += narrow ? VLEN : NR;
             UNROLL for (int i = 0; i < rows; i++) {
                 ft_real x = a[i * lda + k];
-                s0[i] += x * b0;
-                if (!narrow) s1[i] += x * b1;
+                s0[i] = plus_product(s0[i], x, b0);
+                if (!narrow) s1[i] = plus_product(s1[i], x, b1);
             }
         }
     }
@@ -191,12 +191,13 @@ INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow
     }
     for (int32_t r = 0; r < t->n_runs; r++) {
         const ft_real *x = t->runs[r].x + t->x_offset, *dy = t->runs[r].dy + t->dy_offset;
-        for (int32_t p = 0; p < t->runs[r].count; p++) {
+        const int32_t count = t->runs[r].count;
+        BY_TWO for (int32_t p = 0; p < count; p++) {
             vec d0 = part && narrow ? load_part(dy, n0) : load(dy);
             vec d1 = narrow ? (vec){0} : part ? load_part(dy + VLEN, n1) : load(dy + VLEN);
             UNROLL for (int i = 0; i < rows; i++) {
-                s0[i] += x[i] * d0;
-                if (!narrow) s1[i] += x[i] * d1;
+                s0[i] = plus_product(s0[i], x[i], d0);
+                if (!narrow) s1[i] = plus_product(s1[i], x[i], d1);
             }
             x += t->x_step;
             dy += t->dy_step;
