@@ -26,7 +26,7 @@ enum {
     PIXELS_PER_SPLIT = 3000,     /* below this, adding the partial sums costs more than 2 % */
     MAX_SPLITS = 32,
     MAX_PARTIAL = 4 << 20, /* elements of all partial sums together */
-    LEAST_TASKS = 2,       /* for each lane; every group reads all of dy once more */
+    LEAST_TASKS = 1,       /* for each lane; every group reads all of dy once more */
     MANY_TASKS = 8,        /* for each lane, of which one more or less does not matter */
     REDUCE_CHUNK = 1 << 14,
 };
@@ -88,8 +88,8 @@ typedef struct wgrad_job {
     ft_real *partial; /* sums by split, if there are several */
 } wgrad_job;
 
-/* What the next block of pixels will read: asked for evenly, a few lines of it with every tile of this block,
- * because all at once they would have to wait for each other. */
+/* What the next block of pixels will read where it is: asked for evenly, a few lines of it with every tile of
+ * this block, because all at once they would have to wait for each other. */
 typedef struct ahead {
     const ft_real *p; /* the pixel that is to be asked for, from the first channel that is read on */
     int64_t ld;
@@ -152,6 +152,10 @@ static const ft_real *dy_at(const wgrad_job *job, int64_t line) {
 }
 
 static ahead plan_ahead(const ft_real *p, int64_t ld, int64_t channels, int64_t n, int64_t tiles) {
+    if (channels == ld) { /* nothing between them: as one */
+        channels *= n;
+        n = 1;
+    }
     int64_t lines = ft_ceil_div(channels, LINE) * n;
     return (ahead){.p = p,
                    .ld = ld,
@@ -161,10 +165,10 @@ static ahead plan_ahead(const ft_real *p, int64_t ld, int64_t channels, int64_t 
 }
 
 static void look_ahead(ahead *a) {
-    for (int64_t k = 0; k < a->lines && a->pixels > 0; k++) {
-        __builtin_prefetch(a->p + a->channel, 0, 2);
-        a->channel += LINE;
-        if (a->channel < a->channels) continue;
+    for (int64_t left = a->lines; left > 0 && a->pixels > 0;) {
+        for (; left > 0 && a->channel < a->channels; left--, a->channel += LINE)
+            __builtin_prefetch(a->p + a->channel, 0, 2);
+        if (a->channel < a->channels) break;
         a->channel = 0;
         a->p += a->ld;
         a->pixels--;
@@ -214,20 +218,23 @@ static void run_tiles(const wgrad_job *job, task *at, int64_t tap, int64_t first
                        .dy_step = px->dy_step,
                        .ldw = at->ldw,
                        .accumulate = true};
-    for (int64_t k = 0; k < tiles * panels; k++) {
-        int64_t panel = job->deals ? k / tiles : k % panels,
-                tile = first + (job->deals ? k % tiles : k / panels);
-        int32_t row = tile_start(job, tile), col = (int32_t)panel * nr;
-        t.rows = tile_start(job, tile + 1) - row;
-        t.cols = p->cols - col < nr ? p->cols - col : nr;
-        t.x_offset = (tile - px->first_tile) * px->x_tile;
-        t.dy_offset = panel * px->dy_panel;
-        t.dw = at->dw + tap * at->tap_step + row * at->ldw + col;
-        t.next = job->deals && tile + 1 < end ? t.dw + t.rows * at->ldw : NULL;
-        look_ahead(&at->x);
-        look_ahead(&at->dy);
-        job->kern->wgrad(&t);
-    }
+    const int64_t outer = job->deals ? panels : tiles, inner = job->deals ? tiles : panels;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 0; i < inner; i++) {
+            int64_t panel = job->deals ? o : i, tile = first + (job->deals ? i : o);
+            int32_t row = tile_start(job, tile), col = (int32_t)panel * nr;
+            t.rows = tile_start(job, tile + 1) - row;
+            t.cols = p->cols - col < nr ? p->cols - col : nr;
+            t.x_offset = (tile - px->first_tile) * px->x_tile;
+            t.dy_offset = panel * px->dy_panel;
+            t.dw = at->dw + tap * at->tap_step + row * at->ldw + col;
+            t.next = job->deals && tile + 1 < end ? t.dw + t.rows * at->ldw : NULL;
+            if (!job->deals) {
+                look_ahead(&at->x);
+                look_ahead(&at->dy);
+            }
+            job->kern->wgrad(&t);
+        }
 }
 
 /* The block after the one that ends before output line `stop`. */
@@ -251,8 +258,10 @@ static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop)
     int64_t first_tap = t->begin_pair / job->row_tiles;
     ft_wgrad_run in_place_runs[MAX_RUNS], dealt_runs[MAX_RUNS];
     pixels in_place, dealt = {.runs = dealt_runs};
-    plan_next_block(job, t, stop);
-    if (job->deals) deal_dy(job, line, stop, t->dy_panels);
+    if (job->deals)
+        deal_dy(job, line, stop, t->dy_panels);
+    else
+        plan_next_block(job, t, stop);
     for (int64_t tap = first_tap; tap * job->row_tiles < t->end_pair; tap++) {
         int64_t tile = tap == first_tap ? t->begin_pair - tap * job->row_tiles : 0,
                 end = t->end_pair - tap * job->row_tiles, next;

@@ -290,6 +290,7 @@ INLINE void deal_body(const int width, int32_t n, int32_t c, const ft_real *from
     for (int32_t i = 0; i < n; i++, from += ld, to += width) {
         ft_real *panel = to;
         int32_t j = 0;
+        for (int32_t q = 0; q < c; q += LINE) __builtin_prefetch(from + 4 * ld + q);
         for (; j + width <= c; j += width, panel += step) memcpy(panel, from + j, (size_t)width * sizeof *to);
         for (int32_t k = 0; j + k < c; k++) panel[k] = from[j + k];
     }
