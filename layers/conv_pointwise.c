@@ -7,8 +7,8 @@
 
 enum {
     BLOCK_BYTES = 352 << 10, /* of source pixels */
-    LEAST_TILES = 3,
-    MOST_TILES = 8,
+    LEAST_PIXELS = 42,
+    MOST_PIXELS = 112,
     WANTED_TASKS = 24,
     EVEN = 4 /* blocks are so many or a multiple, so that threads get the same */
 };
@@ -29,9 +29,9 @@ typedef struct pointwise_job {
 
 static int64_t block_count(int32_t kc, int64_t pixels) {
     int32_t mr = ft_conv_kernels_get()->mr;
-    int64_t tiles = BLOCK_BYTES / ((int64_t)sizeof(float) * kc * mr);
-    tiles = tiles < LEAST_TILES ? LEAST_TILES : tiles > MOST_TILES ? MOST_TILES : tiles;
-    int64_t blocks = ft_ceil_div(ft_ceil_div(pixels, tiles * mr), EVEN) * EVEN,
+    int64_t block = BLOCK_BYTES / ((int64_t)sizeof(float) * kc);
+    block = block < LEAST_PIXELS ? LEAST_PIXELS : block > MOST_PIXELS ? MOST_PIXELS : block;
+    int64_t tiles = block / mr, blocks = ft_ceil_div(ft_ceil_div(pixels, tiles * mr), EVEN) * EVEN,
             most = ft_ceil_div(pixels, mr);
     return blocks < most ? blocks : most;
 }
@@ -55,19 +55,19 @@ static void run_block(void *ctx, int64_t task, int32_t thread) {
     const ft_gather *g = job->g;
     int64_t block = task / job->groups, group = task % job->groups;
     int64_t first = block * job->pixels / job->blocks, end = (block + 1) * job->pixels / job->blocks;
-    int32_t panel = (int32_t)(group * job->panels / job->groups),
+    int32_t first_panel = (int32_t)(group * job->panels / job->groups),
             end_panel = (int32_t)((group + 1) * job->panels / job->groups);
     ft_product t = {.rows = (int32_t)(end - first),
                     .kc = g->kc,
                     .a = g->src->p + first * g->src->ld + g->src_channel,
                     .lda = g->src->ld,
-                    .ldc = g->dst->ld,
-                    .fetch = true};
-    if (g->finish.accumulate) touch_block(job, first, end, panel, end_panel);
-    for (; panel < end_panel; panel++) {
+                    .ldc = g->dst->ld};
+    if (g->finish.accumulate) touch_block(job, first, end, first_panel, end_panel);
+    for (int32_t panel = first_panel; panel < end_panel; panel++) {
         int32_t nr = job->kern->nr, j0 = panel * nr;
         t.cols = g->cols - j0 < nr ? g->cols - j0 : nr;
         t.narrow = t.cols <= nr / 2;
+        t.fetch = panel == first_panel; /* the others find the pixels in the cache */
         t.b = g->packed + (int64_t)j0 * g->kc;
         t.c = g->dst->p + first * g->dst->ld + g->dst_channel + j0;
         t.finish = ft_finish_at(&g->finish, j0);
