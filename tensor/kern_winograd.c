@@ -376,6 +376,11 @@ INLINE void weight_gradient_vector(const form shape, const ft_real *v, int64_t s
 #undef STORE
 }
 
+INLINE int32_t tile_outputs(form shape) {
+    int32_t n = ft_winograd_outputs(shape);
+    return ft_winograd_is_square(shape) ? n * n : n;
+}
+
 /* ---- all channels: one instance for every form, whole vectors first ---- */
 
 /* The remainder, and not c - k_, from which the compiler does not see that it is less than a vector: it would
@@ -418,17 +423,38 @@ static void data(form shape, int32_t c, const ft_real *const *d, const ft_winogr
     else
         EACH_FORM(data_vector, d, NULL, v, step)
 }
-static void output(form shape, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
-                   const ft_finish *f) {
-    int32_t n = ft_winograd_outputs(shape);
+static void write_output(form shape, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
+                         const ft_finish *f) {
+    int32_t n = tile_outputs(shape);
     bool plain = !f->accumulate && !f->scale && !f->shift && !f->relu;
-    for (int i = 0; plain && i < (ft_winograd_is_square(shape) ? n * n : n); i++) plain = y[i] != NULL;
+    for (int i = 0; plain && i < n; i++) plain = y[i] != NULL;
     if (plain && f->moments)
         EACH_FORM(output_vector, p, step, y, MOMENTS, f)
     else if (plain)
         EACH_FORM(output_vector, p, step, y, NOTHING, f)
     else
         EACH_FORM(output_vector, p, step, y, ANYTHING, f)
+}
+
+/* Past the caches, a whole cache line at once: a square tile has more lines than the processor puts together
+ * from parts at a time. */
+static void stream_output(form shape, const ft_real *p, int64_t step, ft_real *const *y, const ft_finish *f) {
+    _Alignas(64) ft_real lines[FT_WINOGRAD_MOST_OUTPUTS][LINE], *to[FT_WINOGRAD_MOST_OUTPUTS];
+    int32_t n = tile_outputs(shape);
+    for (int i = 0; i < n; i++) to[i] = y[i] ? lines[i] : NULL;
+    ft_finish part = *f;
+    part.stream = false;
+    write_output(shape, LINE, p, step, to, &part);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; y[i] && k < LINE; k += VLEN) stream(y[i] + k, load(lines[i] + k));
+}
+
+static void output(form shape, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
+                   const ft_finish *f) {
+    if (f->stream && VLEN < LINE && c == LINE && ft_winograd_is_square(shape))
+        stream_output(shape, p, step, y, f);
+    else
+        write_output(shape, c, p, step, y, f);
     end_finish(f);
 }
 static void output_gradient(form shape, int32_t c, const ft_real *const *dy, ft_real *v, int64_t step) {
