@@ -285,6 +285,7 @@ static void wgrad_tile(const ft_wgrad_tile *t) {
     tile[t->rows - 1][t->cols <= VLEN][t->cols != VLEN && t->cols != NR](t);
 }
 
+/* Where rows lie apart the processor does not see which comes next: it is asked for. */
 INLINE void deal_body(const int width, int32_t n, int32_t c, const ft_real *from, int64_t ld, ft_real *to,
                       int64_t step) {
     for (int32_t i = 0; i < n; i++, from += ld, to += width) {
