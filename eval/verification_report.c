@@ -82,13 +82,14 @@ static ft_err roc(FILE *f, const ft_verification_report *r) {
 }
 
 static void histogram(FILE *f, const ft_verification_report *r) {
-    double lo = INFINITY, hi = -INFINITY, count[2][BINS] = {{0}}, x[2][2 * BINS + 2], y[2][2 * BINS + 2];
+    double count[2][BINS] = {{0}}, x[2][2 * BINS + 2], y[2][2 * BINS + 2];
+    float least = INFINITY, most = -INFINITY;
     static const char *const names[] = {"two persons", "one person"};
     for (int64_t i = 0; i < r->result->n; i++) {
-        lo = fmin(lo, (double)r->score[i]);
-        hi = fmax(hi, (double)r->score[i]);
+        least = fminf(least, r->score[i]);
+        most = fmaxf(most, r->score[i]);
     }
-    if (!(hi > lo)) hi = lo + 1;
+    double lo = (double)least, hi = most > least ? (double)most : lo + 1;
     for (int64_t i = 0; i < r->result->n; i++) {
         int b = (int)(((double)r->score[i] - lo) / (hi - lo) * BINS);
         count[r->same[i] == 1][b >= BINS ? BINS - 1 : b]++;
