@@ -155,13 +155,14 @@ void ft_winograd_touch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, 
 }
 
 typedef struct block_plan {
+    int32_t unit;   /* tiles that are never parted */
     int32_t most;   /* tiles in the largest block */
     int32_t blocks; /* for the planned number of tiles */
     int32_t panels; /* of output channels */
     int32_t groups; /* of panels, each a task of its own; 1: the task makes V itself */
 } block_plan;
 
-/* Tiles that are never parted: whole tiles of the product, a chunk of moments. */
+/* Whole tiles of the product; a chunk of moments. */
 static int32_t unit_tiles(void) {
     int32_t mr = ft_conv_kernels_get()->mr;
     return FT_TILE_ROWS / mr * mr;
@@ -173,7 +174,7 @@ static block_plan plan_blocks(const ft_winograd_grid *g, int32_t kc, int32_t col
     int64_t units = ft_ceil_div(g->planned, unit),
             most = V_BYTES / (g->points * kc * (int64_t)sizeof(float) * unit);
     most = most < 1 ? 1 : most > MOST_UNITS ? MOST_UNITS : most;
-    block_plan b = {.panels = (int32_t)ft_ceil_div(cols, ft_conv_kernels_get()->nr)};
+    block_plan b = {.unit = unit, .panels = (int32_t)ft_ceil_div(cols, ft_conv_kernels_get()->nr)};
     b.blocks = (int32_t)ft_ceil_div(units, most);
     b.groups = 1;
     if (b.blocks < WANTED_TASKS) {
@@ -204,7 +205,6 @@ typedef struct winograd_job {
     const ft_conv_kernels *conv;
     const ft_winograd_kernels *winograd;
     block_plan plan;
-    int32_t unit;
     int64_t units, blocks; /* for the number of tiles at hand */
     int64_t v_block;       /* elements of one block's V */
     ft_real *products;
@@ -212,7 +212,7 @@ typedef struct winograd_job {
 } winograd_job;
 
 static int64_t block_start(const winograd_job *job, int64_t block) {
-    int64_t tile = block * job->units / job->blocks * job->unit;
+    int64_t tile = block * job->units / job->blocks * job->plan.unit;
     return tile < job->p->grid.tiles ? tile : job->p->grid.tiles;
 }
 
@@ -269,7 +269,7 @@ static int32_t pixels_of(const ft_winograd_grid *g, int64_t tile) {
 static void finish_unit(const winograd_job *job, int64_t first, int32_t n, int32_t j0, int32_t cols,
                         const ft_real *products, int32_t width, int64_t step) {
     const ft_winograd_pass *p = job->p;
-    int64_t chunk = first / job->unit, pixels = 0;
+    int64_t chunk = first / job->plan.unit, pixels = 0;
     ft_moment_sums sums;
     if (p->moments) sums = ft_moments_begin(p->moments, chunk, p->dst_channel + j0, cols);
     for (int32_t i = 0; i < n; i++) {
@@ -304,9 +304,9 @@ static void run_panel(const winograd_job *job, int64_t block, int32_t panel, con
         job->conv->product(&t);
     }
     if (p->finish.accumulate) touch_outputs(job, first, n, j0, cols);
-    for (int32_t i = 0; i < n; i += job->unit)
-        finish_unit(job, first + i, n - i < job->unit ? n - i : job->unit, j0, cols,
-                    products + (int64_t)i * width, width, step);
+    for (int32_t i = 0, unit = job->plan.unit; i < n; i += unit)
+        finish_unit(job, first + i, n - i < unit ? n - i : unit, j0, cols, products + (int64_t)i * width,
+                    width, step);
 }
 
 static void run_block(void *ctx, int64_t task, int32_t thread) {
@@ -329,15 +329,12 @@ static void share_block(void *ctx, int64_t block, int32_t thread) {
 }
 
 void ft_winograd_run(const ft_winograd_pass *p) {
-    winograd_job job = {.p = p,
-                        .conv = ft_conv_kernels_get(),
-                        .winograd = ft_winograd_kernels_get(),
-                        .unit = unit_tiles()};
+    winograd_job job = {.p = p, .conv = ft_conv_kernels_get(), .winograd = ft_winograd_kernels_get()};
     if (p->grid.tiles == 0) return;
     job.plan = plan_blocks(&p->grid, p->kc, p->cols);
     job.stream = !p->finish.accumulate && ft_may_stream(p->dst, p->dst_channel);
-    job.units = ft_ceil_div(p->grid.tiles, job.unit);
-    job.blocks = ft_ceil_div(job.units, job.plan.most / job.unit);
+    job.units = ft_ceil_div(p->grid.tiles, job.plan.unit);
+    job.blocks = ft_ceil_div(job.units, job.plan.most / job.plan.unit);
     if (p->moments) ft_moments_skip(p->moments, job.units);
     job.v_block = v_size(&p->grid, job.plan.most, p->kc);
     job.products = p->scratch + job.v_block * (job.plan.groups > 1 ? job.plan.blocks : p->lanes);

@@ -30,11 +30,10 @@ static int64_t one_row(int64_t *rows, int32_t c, bool no_gaps) {
 /* Asks for a chunk in the order of its addresses: the sums read four rows side by side, and from four rows of
  * 256 bytes on that defeats the processor's own prefetching and costs half the speed. */
 static void fetch(int64_t rows, int32_t c, const ft_real *x, int64_t ldx) {
-    int64_t line = 64 / (int64_t)sizeof *x;
-    if (ldx < 4 * line) return;
+    if (ldx < 4 * LINE) return;
     int64_t n = one_row(&rows, c, ldx == c);
     for (int64_t r = 0; r < rows; r++, x += ldx)
-        for (int64_t k = 0; k < n; k += line) __builtin_prefetch(x + k);
+        for (int64_t k = 0; k < n; k += LINE) __builtin_prefetch(x + k);
 }
 
 static void moments(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_moment_sums *s) {
