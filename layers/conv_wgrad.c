@@ -88,14 +88,14 @@ typedef struct wgrad_job {
     ft_real *partial; /* sums by split, if there are several */
 } wgrad_job;
 
-/* What the next block of pixels will read where it is: asked for evenly, a few lines of it with every tile of
- * this block, because all at once they would have to wait for each other. */
+/* What the next pixels will be read from: asked for evenly, a few lines of it with every tile of these
+ * pixels, because all at once they would have to wait for each other. */
 typedef struct ahead {
     const ft_real *p; /* the pixel that is to be asked for, from the first channel that is read on */
     int64_t ld;
-    int32_t channels, pixels; /* channels that are read; pixels still to be asked for */
-    int32_t channel;          /* that is next */
-    int64_t lines;            /* with each tile */
+    int32_t channels; /* of a pixel that are read */
+    int32_t channel;  /* of them that is next */
+    int32_t lines;    /* with each tile */
 } ahead;
 
 /* A split's range of (tap, input tile) pairs: where its sums go, the lane's panels, what comes next. */
@@ -152,26 +152,24 @@ static const ft_real *dy_at(const wgrad_job *job, int64_t line) {
 }
 
 static ahead plan_ahead(const ft_real *p, int64_t ld, int64_t channels, int64_t n, int64_t tiles) {
+    int64_t lines = ft_ceil_div(channels, LINE) * n;
     if (channels == ld) { /* nothing between them: as one */
         channels *= n;
-        n = 1;
+        lines = ft_ceil_div(channels, LINE);
     }
-    int64_t lines = ft_ceil_div(channels, LINE) * n;
-    return (ahead){.p = p,
-                   .ld = ld,
-                   .channels = (int32_t)channels,
-                   .pixels = (int32_t)n,
-                   .lines = ft_ceil_div(lines, tiles)};
+    lines = ft_ceil_div(lines, tiles);
+    return (ahead){.p = p, .ld = ld, .channels = (int32_t)channels, .lines = (int32_t)lines};
 }
 
+/* Without a branch that depends on where it is: to guess one wrong would cost a tile more than asking gains.
+ * So the last tile may ask beyond the end, where there need be no memory. */
 static void look_ahead(ahead *a) {
-    for (int64_t left = a->lines; left > 0 && a->pixels > 0;) {
-        for (; left > 0 && a->channel < a->channels; left--, a->channel += LINE)
-            __builtin_prefetch(a->p + a->channel, 0, 2);
-        if (a->channel < a->channels) break;
-        a->channel = 0;
-        a->p += a->ld;
-        a->pixels--;
+    for (int32_t i = 0; i < a->lines; i++) {
+        __builtin_prefetch(a->p + a->channel, 0, 2);
+        a->channel += LINE;
+        bool next = a->channel >= a->channels;
+        a->p += next ? a->ld : 0;
+        a->channel = next ? 0 : a->channel;
     }
 }
 
@@ -229,10 +227,8 @@ static void run_tiles(const wgrad_job *job, task *at, int64_t tap, int64_t first
             t.dy_offset = panel * px->dy_panel;
             t.dw = at->dw + tap * at->tap_step + row * at->ldw + col;
             t.next = job->deals && tile + 1 < end ? t.dw + t.rows * at->ldw : NULL;
-            if (!job->deals) {
-                look_ahead(&at->x);
-                look_ahead(&at->dy);
-            }
+            look_ahead(&at->x);
+            look_ahead(&at->dy);
             job->kern->wgrad(&t);
         }
 }
@@ -250,6 +246,28 @@ static void plan_next_block(const wgrad_job *job, task *t, int64_t stop) {
     t->x = plan_ahead(x->p + line * x->w * x->ld + p->x_channel + channel, step * x->ld,
                       tile_start(job, last) - channel, job->block * (all ? p->win.sh * x->w : dy->w), tiles);
     t->dy = plan_ahead(dy_at(job, stop), dy->ld, p->cols, job->block * dy->w, tiles);
+}
+
+/* After tiles [first, end) of the block of output lines [line, stop): the tiles that follow or, after the
+ * last, the first of the next block. One tap's alone are not in a cache yet. */
+static void plan_next_deal(const wgrad_job *job, task *t, int64_t line, int64_t stop, int64_t first,
+                           int64_t end) {
+    const ft_conv_wgrad *p = job->p;
+    const ft_view *x = p->x, *dy = p->dy;
+    const int64_t panels = ft_ceil_div(p->cols, job->kern->nr), tiles = (end - first) * panels;
+    if (first == t->begin_pair)
+        t->dy = plan_ahead(dy_at(job, stop), dy->ld, p->cols, job->block * dy->w,
+                           (t->end_pair - t->begin_pair) * panels);
+    if (end == t->end_pair) {
+        line = stop;
+        end = t->begin_pair;
+    }
+    int64_t last = end + DEAL_CHANNELS / job->kern->mr;
+    if (last > t->end_pair) last = t->end_pair;
+    int32_t channel = tile_start(job, end);
+    const ft_real *at =
+        x->p + (line / dy->h * x->h + line % dy->h * p->win.sh) * x->w * x->ld + p->x_channel + channel;
+    t->x = plan_ahead(at, p->win.sw * x->ld, tile_start(job, last) - channel, job->block * dy->w, tiles);
 }
 
 static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop) {
@@ -281,6 +299,7 @@ static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop)
             next = tile + DEAL_CHANNELS / kern->mr;
             if (next > end) next = end;
             deal_x(job, t, line, tile, next, &in_place, &dealt);
+            if (job->taps == 1) plan_next_deal(job, t, line, stop, tile, next);
             run_tiles(job, t, tap, tile, next, &dealt);
         }
     }
