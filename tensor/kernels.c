@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(FT_F64) /* which is for tests: one with wide vectors will do */
-#define FT_ISAS(X) X(base) X(avx2)
-#elif defined(__x86_64__)
+/* What was built (CMakeLists.txt), in rising order of preference. */
+#if defined(FT_WITH_avx512)
 #define FT_ISAS(X) X(base) X(avx2) X(avx512)
+#elif defined(FT_WITH_avx2)
+#define FT_ISAS(X) X(base) X(avx2)
 #else
 #define FT_ISAS(X) X(base)
 #endif
@@ -23,19 +24,18 @@ FT_ISAS(DECLARE)
 static bool has_base(void) {
     return true;
 }
-#if defined(__x86_64__)
+#if defined(FT_WITH_avx2)
 static bool has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
-#if !defined(FT_F64)
+#endif
+#if defined(FT_WITH_avx512)
 static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #endif
-#endif
 
-/* In rising order of preference. */
 static const struct isa {
     const char *name;
     bool (*has)(void);
