@@ -8,7 +8,8 @@
  *
  * What decides the speed, by measurement: every group transforms its channels once more, and each of those
  * reads pixels from memory, so there is one group unless threads would stand idle; and a tile of dU is loaded
- * and stored once for a block, so blocks are large, although V and Y then leave the second-level cache.
+ * and stored once for a block, so blocks are large, although V and Y then leave the second-level cache. A
+ * point's are asked for while those before it are multiplied.
  * Splits depend on shapes alone: they decide the order of additions. Groups and blocks do not.
  */
 #include "layers/conv_pass.h"
@@ -26,6 +27,7 @@ enum {
     MAX_SPLITS = 16,
     MANY = 4, /* tasks for each lane, of which one more or less does not matter */
     PANEL = 32,
+    MOST_LINES = 4, /* of what comes next, with a tile: asking for more costs more than it gains */
     ROWS_CHUNK = 4, /* rows of weights that a task transforms back */
     LINE = 16 /* elements between the points of a tile, so that they do not all fall into one cache set */
 };
@@ -68,13 +70,15 @@ static cut make_cut(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32
     return c;
 }
 
-static int64_t block_size(const ft_winograd_grid *g, const cut *c) {
-    return g->points * ((int64_t)c->tiles * (c->rows + c->cols) + 2 * LINE);
+/* A point's V and Y of a block. */
+static int64_t point_size(const cut *c) {
+    int32_t nr = ft_conv_kernels_get()->nr;
+    return c->tiles * (c->rows + ft_ceil_div(c->cols, nr) * nr) + LINE;
 }
 
 size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes) {
     cut c = make_cut(g, rows, cols, lanes);
-    return (size_t)((int64_t)c.splits * g->weights * rows * cols + lanes * block_size(g, &c));
+    return (size_t)((int64_t)c.splits * g->weights * rows * cols + lanes * g->points * point_size(&c));
 }
 
 typedef struct wgrad_job {
@@ -86,11 +90,12 @@ typedef struct wgrad_job {
     ft_real *u, *blocks;
 } wgrad_job;
 
-/* A rectangle of channels, and V [point][tile][rows] and Y [point][tile][cols] of one block of tiles. */
+/* A rectangle of channels, and V [tile][rows] and Y [panel][tile][nr] of every point of one block of tiles.
+ */
 typedef struct group {
     int32_t row0, rows, col0, cols;
     ft_real *v, *y;
-    int64_t v_step, y_step;
+    int64_t step, panel; /* elements from one point, and panel of Y, to the next */
 } group;
 
 static void touch_tile(const ft_winograd_wgrad *p, const group *r, int64_t tile) {
@@ -112,10 +117,10 @@ static void transform_tile(const wgrad_job *job, const group *r, int64_t tile, i
     if (p->start)
         start = (ft_winograd_start){p->zeros, p->start->scale + r->row0, p->start->shift + r->row0,
                                     p->start->relu};
-    job->winograd->data(g->form, r->rows, at, p->start ? &start : NULL, r->v + (int64_t)i * r->rows,
-                        r->v_step);
+    job->winograd->data(g->form, r->rows, at, p->start ? &start : NULL, r->v + (int64_t)i * r->rows, r->step);
     ft_winograd_point(p->dy, t.image, t.y, t.x, g->mh, g->mw, p->dy_channel + r->col0, p->zeros, at);
-    job->winograd->output_gradient(g->form, r->cols, at, r->y + (int64_t)i * r->cols, r->y_step);
+    job->winograd->output_gradient(g->form, r->cols, at, r->y + (int64_t)i * job->conv->nr, r->step,
+                                   r->panel);
 }
 
 /* V and Y of the points whose products make up one of dU's matrices; returns how many. */
@@ -124,33 +129,65 @@ static int32_t list_runs(const ft_winograd_grid *g, const group *r, int32_t n, i
     int32_t n_runs = 0;
     for (int32_t point = 0; point < g->points; point++)
         if (ft_winograd_weight_of(g, point) == matrix)
-            runs[n_runs++] = (ft_wgrad_run){r->v + point * r->v_step, r->y + point * r->y_step, n};
+            runs[n_runs++] = (ft_wgrad_run){r->v + point * r->step, r->y + point * r->step, n};
     return n_runs;
+}
+
+/* Points of the next matrix: asked for evenly, a few lines with every tile of this one. */
+typedef struct ahead {
+    const ft_wgrad_run *runs; /* still to be asked for */
+    int32_t n_runs, lines;
+    const ft_real *p, *end;
+} ahead;
+
+static ahead plan_ahead(const group *r, const ft_wgrad_run *runs, int32_t n_runs, int64_t tiles) {
+    int64_t lines = ft_ceil_div(r->step / LINE * n_runs, tiles);
+    return (ahead){.runs = runs, .n_runs = n_runs, .lines = lines > MOST_LINES ? 0 : (int32_t)lines};
+}
+
+static void look_ahead(ahead *a, int64_t step) {
+    for (int32_t i = 0; i < a->lines; i++, a->p += LINE) {
+        if (a->p == a->end) {
+            if (a->n_runs == 0) return;
+            a->n_runs--;
+            a->p = a->runs++->x;
+            a->end = a->p + step / LINE * LINE;
+        }
+        __builtin_prefetch(a->p, 0, 2);
+    }
 }
 
 /* dU of the group += V^T Y over n tiles, matrix by matrix. */
 static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_real *u, bool accumulate) {
     const ft_winograd_wgrad *p = job->p;
-    int32_t row_tiles = (int32_t)ft_ceil_div(r->rows, job->conv->mr);
-    for (int32_t matrix = 0; matrix < p->grid.weights; matrix++, u += job->weights) {
-        ft_wgrad_run runs[FT_WINOGRAD_MOST_POINTS];
-        ft_wgrad_tile t = {.runs = runs,
-                           .n_runs = list_runs(&p->grid, r, n, matrix, runs),
+    const ft_winograd_grid *g = &p->grid;
+    const int32_t nr = job->conv->nr, row_tiles = (int32_t)ft_ceil_div(r->rows, job->conv->mr);
+    ft_wgrad_run runs[2][FT_WINOGRAD_MOST_POINTS];
+    int32_t n_runs = list_runs(g, r, n, 0, runs[0]);
+    u += (int64_t)r->row0 * p->cols + r->col0;
+    for (int32_t matrix = 0; matrix < g->weights; matrix++, u += job->weights) {
+        ft_wgrad_tile t = {.runs = runs[matrix % 2],
+                           .n_runs = n_runs,
                            .x_step = r->rows,
-                           .dy_step = r->cols,
+                           .dy_step = nr,
                            .ldw = p->cols,
                            .accumulate = accumulate};
+        ft_wgrad_run *next = runs[(matrix + 1) % 2];
+        n_runs = list_runs(g, r, n, matrix + 1, next);
+        ahead a = plan_ahead(r, next, n_runs, row_tiles * ft_ceil_div(r->cols, nr));
         for (int32_t k = 0; k < row_tiles; k++) {
-            t.x_offset = (int64_t)k * r->rows / row_tiles;
-            t.rows = (int32_t)((int64_t)(k + 1) * r->rows / row_tiles - t.x_offset);
-            for (int32_t j = 0; j < r->cols; j += job->conv->nr) {
-                t.cols = r->cols - j < job->conv->nr ? r->cols - j : job->conv->nr;
-                t.dy_offset = j;
-                t.dw = u + (r->row0 + t.x_offset) * p->cols + r->col0 + j;
+            int32_t row = (int32_t)((int64_t)k * r->rows / row_tiles);
+            t.rows = (int32_t)((int64_t)(k + 1) * r->rows / row_tiles) - row;
+            t.x_offset = row;
+            for (int32_t j = 0; j < r->cols; j += nr) {
+                t.cols = r->cols - j < nr ? r->cols - j : nr;
+                t.dy_offset = j / nr * r->panel;
+                t.dw = u + (int64_t)row * p->cols + j;
                 bool last = j + t.cols >= r->cols;
                 t.next = !last               ? t.dw + t.cols
                          : k + 1 < row_tiles ? t.dw - j + (int64_t)t.rows * p->cols
-                                             : u + job->weights + (int64_t)r->row0 * p->cols + r->col0;
+                                             : u + job->weights;
+                look_ahead(&a, r->step);
                 job->conv->wgrad(&t);
             }
         }
@@ -168,10 +205,10 @@ static void run_task(void *ctx, int64_t task, int32_t thread) {
     group r = {.row0 = row_group * c->rows, .col0 = col_group * c->cols};
     r.rows = p->rows - r.row0 < c->rows ? p->rows - r.row0 : c->rows;
     r.cols = p->cols - r.col0 < c->cols ? p->cols - r.col0 : c->cols;
-    r.v = job->blocks + thread * block_size(g, c);
-    r.v_step = (int64_t)c->tiles * r.rows + LINE;
-    r.y = r.v + g->points * r.v_step;
-    r.y_step = (int64_t)c->tiles * r.cols + LINE;
+    r.panel = (int64_t)c->tiles * job->conv->nr;
+    r.step = point_size(c);
+    r.v = job->blocks + thread * g->points * r.step;
+    r.y = r.v + (int64_t)c->tiles * r.rows;
     int64_t first = split * g->tiles / c->splits, end = (split + 1) * g->tiles / c->splits;
     for (int64_t tile = first; tile < end || tile == first; tile += c->tiles) {
         int32_t n = (int32_t)(end - tile < c->tiles ? end - tile : c->tiles);

@@ -29,7 +29,6 @@ enum { MR = 12 };
 enum { MR = 5 };
 #define EACH_ROWS ROWS_TO_5
 #endif
-enum { NR = 2 * VLEN };
 
 /* What becomes of the sums v of the n columns from `column` on, where c is to be written. */
 INLINE vec finished(const ft_finish *f, const ft_real *c, int column, int n, vec v) {

@@ -16,7 +16,11 @@ enum { VECTOR_BYTES = 32 };
 #else
 enum { VECTOR_BYTES = 16 };
 #endif
-enum { VLEN = VECTOR_BYTES / sizeof(ft_real), LINE = 64 / sizeof(ft_real) /* of the cache */ };
+enum {
+    VLEN = VECTOR_BYTES / sizeof(ft_real),
+    NR = 2 * VLEN /* of a panel */,
+    LINE = 64 / sizeof(ft_real) /* of the cache */
+};
 
 typedef ft_real vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ft_real)), may_alias));
 #ifdef FT_F64

@@ -347,8 +347,8 @@ INLINE void output_vector(const form shape, const ft_real *v, int64_t step, ft_r
 }
 
 INLINE void output_gradient_vector(const form shape, const ft_real *const *dy, ft_real *v, int64_t step,
-                                   int32_t k, int n) {
-    ft_real *at = hidden(v + k);
+                                   int64_t panel, int32_t k, int n) {
+    ft_real *at = hidden(v + k / NR * panel + k % NR);
 #define LOAD(i) load_n(dy[i] + k, n)
     TRANSFORM(output_gradient_axis, ft_winograd_outputs(shape), ft_winograd_points(shape), LOAD, STORE_TILE);
 #undef LOAD
@@ -457,8 +457,9 @@ static void output(form shape, int32_t c, const ft_real *p, int64_t step, ft_rea
         write_output(shape, c, p, step, y, f);
     end_finish(f);
 }
-static void output_gradient(form shape, int32_t c, const ft_real *const *dy, ft_real *v, int64_t step) {
-    EACH_FORWARD_FORM(output_gradient_vector, dy, v, step)
+static void output_gradient(form shape, int32_t c, const ft_real *const *dy, ft_real *v, int64_t step,
+                            int64_t panel) {
+    EACH_FORWARD_FORM(output_gradient_vector, dy, v, step, panel)
 }
 static void weight(form shape, int32_t c, const ft_real *w, int64_t tap_step, ft_real *u, int64_t step) {
     EACH_FORM(weight_vector, w, tap_step, u, step)

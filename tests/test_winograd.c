@@ -309,12 +309,30 @@ static void check_output_gradient(tile *t) {
     double left = rows_product(&t->y, &t->dy);
     double size = sqrt(rows_product(&t->v, &t->v) * rows_product(&t->dy, &t->dy));
     rows p = t->v;
-    t->k->output_gradient(t->form, t->c, (const ft_real *const *)t->dy.at, t->v.p, STEP);
+    int32_t nr = ft_conv_kernels_get()->nr;
+    t->k->output_gradient(t->form, t->c, (const ft_real *const *)t->dy.at, t->v.p, STEP, nr);
     tile_check(t);
     for (int i = 0; i < MAX_POINTS; i++) p.at[i] = p.p + i * STEP;
     double right = rows_product(&p, &t->v);
     ck_assert_msg(fabs(left - right) <= tolerance * size, "%s, %s: <A'pA, y> = %.17g, <p, AyA'> = %.17g",
                   ft_isa(), t->text, left, right);
+}
+
+/* The same numbers [panel][point][nr] as side by side, and nothing else written. */
+static void check_panels(const tile *t) {
+    static ft_real dealt[MAX_POINTS * 2 * MAX_C];
+    const int32_t nr = ft_conv_kernels_get()->nr, size = MAX_POINTS * 2 * MAX_C;
+    const int32_t panel = t->points * nr;
+    ck_assert_int_le((t->c + nr - 1) / nr * panel, size);
+    for (int i = 0; i < size; i++) dealt[i] = guard(i);
+    t->k->output_gradient(t->form, t->c, (const ft_real *const *)t->dy.at, dealt, nr, panel);
+    for (int i = 0; i < size; i++) {
+        int point = i % panel / nr, k = i / panel * nr + i % nr;
+        ft_real want = k < t->c ? t->v.at[point][k] : guard(i);
+        EXPECT(memcmp(&dealt[i], &want, sizeof want) == 0,
+               "%s, %s: %.17g, not %.17g, in place %d of panel %d", ft_isa(), t->text, (double)dealt[i],
+               (double)want, i % panel, i / panel);
+    }
 }
 
 /* <G w G^T, u> = <w, G^T u G>; and beta adds. */
@@ -358,6 +376,7 @@ START_TEST(transforms_are_what_they_say) {
             for (int relu = 0; relu < 2; relu++) check_start(t, relu);
             if (form == FT_WINOGRAD_STRIDED_BACK) continue;
             check_output_gradient(t);
+            check_panels(t);
             check_weight_gradient(t);
         }
     free(t);
