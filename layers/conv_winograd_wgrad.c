@@ -1,4 +1,4 @@
-/* The weight gradient by Winograd (conv_winograd.h), the transpose of the forward algorithm:
+/* The weight gradient by Winograd (conv_winograd.h) for stride 1, the transpose of the forward algorithm:
  *
  *     dw = G^T [ sum over tiles of (B^T x B) . (A dy A^T) ] G
  *
@@ -78,7 +78,7 @@ static int64_t point_size(const cut *c) {
 
 size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes) {
     cut c = make_cut(g, rows, cols, lanes);
-    return (size_t)((int64_t)c.splits * g->weights * rows * cols + lanes * g->points * point_size(&c));
+    return (size_t)((int64_t)c.splits * g->points * rows * cols + lanes * g->points * point_size(&c));
 }
 
 typedef struct wgrad_job {
@@ -86,7 +86,7 @@ typedef struct wgrad_job {
     const ft_conv_kernels *conv;
     const ft_winograd_kernels *winograd;
     cut cut;
-    int64_t weights; /* elements of one of dU's matrices */
+    int64_t weights; /* elements of a point's dU */
     ft_real *u, *blocks;
 } wgrad_job;
 
@@ -123,58 +123,24 @@ static void transform_tile(const wgrad_job *job, const group *r, int64_t tile, i
                                    r->panel);
 }
 
-/* V and Y of the points whose products make up one of dU's matrices; returns how many. */
-static int32_t list_runs(const ft_winograd_grid *g, const group *r, int32_t n, int32_t matrix,
-                         ft_wgrad_run *runs) {
-    int32_t n_runs = 0;
-    for (int32_t point = 0; point < g->points; point++)
-        if (ft_winograd_weight_of(g, point) == matrix)
-            runs[n_runs++] = (ft_wgrad_run){r->v + point * r->step, r->y + point * r->step, n};
-    return n_runs;
-}
-
-/* Points of the next matrix: asked for evenly, a few lines with every tile of this one. */
-typedef struct ahead {
-    const ft_wgrad_run *runs; /* still to be asked for */
-    int32_t n_runs, lines;
-    const ft_real *p, *end;
-} ahead;
-
-static ahead plan_ahead(const group *r, const ft_wgrad_run *runs, int32_t n_runs, int64_t tiles) {
-    int64_t lines = ft_ceil_div(r->step / LINE * n_runs, tiles);
-    return (ahead){.runs = runs, .n_runs = n_runs, .lines = lines > MOST_LINES ? 0 : (int32_t)lines};
-}
-
-static void look_ahead(ahead *a, int64_t step) {
-    for (int32_t i = 0; i < a->lines; i++, a->p += LINE) {
-        if (a->p == a->end) {
-            if (a->n_runs == 0) return;
-            a->n_runs--;
-            a->p = a->runs++->x;
-            a->end = a->p + step / LINE * LINE;
-        }
-        __builtin_prefetch(a->p, 0, 2);
-    }
-}
-
-/* dU of the group += V^T Y over n tiles, matrix by matrix. */
+/* dU of the group += V^T Y over n tiles, point by point. */
 static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_real *u, bool accumulate) {
     const ft_winograd_wgrad *p = job->p;
-    const ft_winograd_grid *g = &p->grid;
     const int32_t nr = job->conv->nr, row_tiles = (int32_t)ft_ceil_div(r->rows, job->conv->mr);
-    ft_wgrad_run runs[2][FT_WINOGRAD_MOST_POINTS];
-    int32_t n_runs = list_runs(g, r, n, 0, runs[0]);
+    const int64_t calls = row_tiles * ft_ceil_div(r->cols, nr);
+    int64_t lines =
+        ft_ceil_div(r->step / LINE, calls); /* of the next point, to be asked for with each tile */
+    if (lines > MOST_LINES) lines = 0;
     u += (int64_t)r->row0 * p->cols + r->col0;
-    for (int32_t matrix = 0; matrix < g->weights; matrix++, u += job->weights) {
-        ft_wgrad_tile t = {.runs = runs[matrix % 2],
-                           .n_runs = n_runs,
+    for (int32_t point = 0; point < p->grid.points; point++, u += job->weights) {
+        ft_wgrad_run run = {r->v + point * r->step, r->y + point * r->step, n};
+        ft_wgrad_tile t = {.runs = &run,
+                           .n_runs = 1,
                            .x_step = r->rows,
                            .dy_step = nr,
                            .ldw = p->cols,
                            .accumulate = accumulate};
-        ft_wgrad_run *next = runs[(matrix + 1) % 2];
-        n_runs = list_runs(g, r, n, matrix + 1, next);
-        ahead a = plan_ahead(r, next, n_runs, row_tiles * ft_ceil_div(r->cols, nr));
+        const ft_real *ahead = run.x + r->step;
         for (int32_t k = 0; k < row_tiles; k++) {
             int32_t row = (int32_t)((int64_t)k * r->rows / row_tiles);
             t.rows = (int32_t)((int64_t)(k + 1) * r->rows / row_tiles) - row;
@@ -187,7 +153,7 @@ static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_rea
                 t.next = !last               ? t.dw + t.cols
                          : k + 1 < row_tiles ? t.dw - j + (int64_t)t.rows * p->cols
                                              : u + job->weights;
-                look_ahead(&a, r->step);
+                for (int64_t i = 0; i < lines; i++, ahead += LINE) __builtin_prefetch(ahead, 0, 2);
                 job->conv->wgrad(&t);
             }
         }
@@ -214,7 +180,7 @@ static void run_task(void *ctx, int64_t task, int32_t thread) {
         int32_t n = (int32_t)(end - tile < c->tiles ? end - tile : c->tiles);
         for (int32_t i = 0; i < n; i++) touch_tile(p, &r, tile + i);
         for (int32_t i = 0; i < n; i++) transform_tile(job, &r, tile + i, i);
-        add_products(job, &r, n, job->u + split * g->weights * job->weights, tile > first);
+        add_products(job, &r, n, job->u + split * g->points * job->weights, tile > first);
     }
 }
 
@@ -226,9 +192,9 @@ static void transform_back(void *ctx, int64_t chunk, int32_t thread) {
     int64_t end = (chunk + 1) * ROWS_CHUNK < p->rows ? (chunk + 1) * ROWS_CHUNK : p->rows;
     int64_t first = chunk * ROWS_CHUNK * p->cols, n = end * p->cols - first;
     for (int32_t split = 1; split < job->cut.splits; split++)
-        for (int32_t matrix = 0; matrix < g->weights; matrix++) {
-            ft_real *sum = job->u + matrix * job->weights + first;
-            const ft_real *part = sum + split * g->weights * job->weights;
+        for (int32_t point = 0; point < g->points; point++) {
+            ft_real *sum = job->u + point * job->weights + first;
+            const ft_real *part = sum + split * g->points * job->weights;
             ft_row_kernels_get()->add(1, (int32_t)n, 1, part, n, sum, n, 1);
         }
     for (int64_t i = chunk * ROWS_CHUNK; i < end; i++)
@@ -244,7 +210,7 @@ void ft_winograd_wgrad_run(const ft_winograd_wgrad *p) {
                      .cut = make_cut(g, p->rows, p->cols, p->lanes),
                      .weights = (int64_t)p->rows * p->cols,
                      .u = p->scratch};
-    job.blocks = job.u + job.cut.splits * g->weights * job.weights;
+    job.blocks = job.u + job.cut.splits * g->points * job.weights;
     int64_t tasks = (int64_t)job.cut.splits * job.cut.row_groups * job.cut.col_groups;
     ft_par_for_lanes(tasks, p->lanes, run_task, &job);
     ft_par_for(ft_ceil_div(p->rows, ROWS_CHUNK), transform_back, &job);
