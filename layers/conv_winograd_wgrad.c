@@ -21,7 +21,7 @@
 
 enum {
     MAX_TILES = 64, /* in a block of square ones, */
-    MAX_LINE_TILES = 128,
+    MAX_LINE_TILES = 88,
     TILES_PER_SPLIT = 640, /* of square ones, */
     LINE_TILES_PER_SPLIT = 320,
     MAX_SPLITS = 16,
@@ -128,8 +128,7 @@ static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_rea
     const ft_winograd_wgrad *p = job->p;
     const int32_t nr = job->conv->nr, row_tiles = (int32_t)ft_ceil_div(r->rows, job->conv->mr);
     const int64_t calls = row_tiles * ft_ceil_div(r->cols, nr);
-    int64_t lines =
-        ft_ceil_div(r->step / LINE, calls); /* of the next point, to be asked for with each tile */
+    int64_t lines = ft_ceil_div(r->step / LINE, calls); /* of the next point's to ask for with a tile */
     if (lines > MOST_LINES) lines = 0;
     u += (int64_t)r->row0 * p->cols + r->col0;
     for (int32_t point = 0; point < p->grid.points; point++, u += job->weights) {
