@@ -8,8 +8,8 @@
  *
  * What decides the speed, by measurement: every group transforms its channels once more, and each of those
  * reads pixels from memory, so there is one group unless threads would stand idle; and a tile of dU is loaded
- * and stored once for a block, so blocks are large, although V and Y then leave the second-level cache. A
- * point's are asked for while those before it are multiplied.
+ * and stored once for a block, so blocks are large, although V and Y then leave the second-level cache. The
+ * next point's are asked for while one's are multiplied, where that takes long enough.
  * Splits depend on shapes alone: they decide the order of additions. Groups and blocks do not.
  */
 #include "layers/conv_pass.h"

@@ -18,7 +18,7 @@ enum { VECTOR_BYTES = 16 };
 #endif
 enum {
     VLEN = VECTOR_BYTES / sizeof(ft_real),
-    NR = 2 * VLEN /* of a panel */,
+    NR = 2 * VLEN /* channels of a panel */,
     LINE = 64 / sizeof(ft_real) /* of the cache */
 };
 
