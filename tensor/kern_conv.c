@@ -16,7 +16,7 @@
 #define ROWS_TO_6(X)  ROWS_TO_5(X) X(6)
 #define ROWS_TO_12(X) ROWS_TO_6(X) X(7) X(8) X(9) X(10) X(11) X(12)
 #define ROWS_TO_14(X) ROWS_TO_12(X) X(13) X(14)
-#if defined(__AVX512F__)
+#if defined(FT_WIDE)
 enum { MR = 14 };
 #define EACH_ROWS ROWS_TO_14
 #elif defined(__AVX2__)

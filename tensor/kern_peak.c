@@ -4,7 +4,7 @@
  */
 #include "tensor/kernels.h"
 
-#if defined(__AVX512F__)
+#if defined(FT_WIDE)
 enum { CHAINS = 24, VECTOR_BYTES = 64 };
 #elif defined(__AVX2__)
 enum { CHAINS = 12, VECTOR_BYTES = 32 };

@@ -9,7 +9,8 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__AVX512F__)
+/* FT_WIDE: vectors and tiles as large as AVX-512 allows, whatever instructions they are made of. */
+#if defined(FT_WIDE)
 enum { VECTOR_BYTES = 64 };
 #elif defined(__AVX2__)
 enum { VECTOR_BYTES = 32 };
@@ -52,6 +53,8 @@ INLINE void store(ft_real *p, vec v) {
 INLINE void stream(ft_real *p, vec v) {
 #if defined(__AVX512F__)
     _mm512_stream_si512((void *)p, (__m512i)v);
+#elif defined(FT_WIDE)
+    store(p, v);
 #elif defined(__AVX__)
     _mm256_stream_si256((void *)p, (__m256i)v);
 #elif defined(__SSE2__)
@@ -84,7 +87,9 @@ INLINE void store_n(ft_real *p, vec v, int n) {
 /* v, which the compiler must have as a number of its own: it would fuse a product with each addition that
  * uses it, but processors add beside multiplying, so where there are two additions one product is cheaper. */
 INLINE vec rounded(vec v) {
-#if defined(__x86_64__)
+#if defined(FT_WIDE) && !defined(__AVX512F__)
+    __asm__("" : "+m"(v));
+#elif defined(__x86_64__)
     __asm__("" : "+v"(v));
 #elif defined(__aarch64__)
     __asm__("" : "+w"(v));
@@ -95,7 +100,7 @@ INLINE vec rounded(vec v) {
 /* s + x * b. With AVX2 a tile's sums take 12 of the 16 registers, and GCC would give most of them another one
  * with every product and move them back, which costs a tenth where another thread shares the core. */
 INLINE vec plus_product(vec s, ft_real x, vec b) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
+#if defined(__AVX2__) && !defined(FT_WIDE)
     vec v = x - (vec){0};
 #ifdef FT_F64
     __asm__("vfmadd231pd %2, %1, %0" : "+x"(s) : "x"(v), "x"(b));

@@ -31,8 +31,12 @@ static bool has_avx2(void) {
 #endif
 #if defined(FT_WITH_avx512)
 static bool has_avx512(void) {
+#if defined(FT_SPLIT_AVX512)
+    return has_avx2();
+#else
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#endif
 }
 #endif
 

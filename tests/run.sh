@@ -2,7 +2,8 @@
 # Installs what the tests need, builds, and runs everything: the formatting; the release build with warnings as errors; the same
 # tests under AddressSanitizer and UndefinedBehaviorSanitizer; a build with Clang; a short run of the
 # fuzzers. `--quick`: the formatting and the release build. Instead of all that: `--coverage`, how many lines and branches the tests
-# reach; `--threads`, loading and training under ThreadSanitizer; `--valgrind`, the small suites and a training under Valgrind.
+# reach; `--threads`, loading and training under ThreadSanitizer; `--valgrind`, the small suites and a training under Valgrind;
+# `--avx512`, AVX-512's kernels made of AVX2's instructions, for a processor that has no AVX-512.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -67,6 +68,16 @@ if [ "${1:-}" = "--valgrind" ]; then
     checked="valgrind -q --error-exitcode=77 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes"
     for test in $small; do CK_FORK=no OMP_NUM_THREADS=2 $checked "build-release/tests/test_$test"; done
     train_with $checked build-release/ft-train
+    exit 0
+fi
+
+if [ "${1:-}" = "--avx512" ]; then
+    echo "== avx512"
+    cmake -S . -B build-avx512 -DFACET_WERROR=ON -DFACET_DOUBLE=OFF -DFACET_SPLIT_AVX512=ON >/dev/null
+    tests="ops winograd winograd_accuracy golden plan"
+    # shellcheck disable=SC2046,SC2086  # lists of words on purpose
+    cmake --build build-avx512 -j "$jobs" --target $(printf 'test_%s ' $tests) >/dev/null
+    for test in $tests; do CK_FORK=no FACET_ISA=avx512 "build-avx512/tests/test_$test"; done
     exit 0
 fi
 
