@@ -58,7 +58,8 @@ ft_winograd_grid ft_winograd_grid_make(const ft_window *win, const ft_geometry *
     return g;
 }
 
-int32_t ft_winograd_weight_of(const ft_winograd_grid *g, int32_t point) {
+/* The matrix of transformed weights that a point is multiplied by. */
+static int32_t weight_of(const ft_winograd_grid *g, int32_t point) {
     if (g->weights == g->points) return point;
     int32_t points = ft_winograd_points(g->form), weights = ft_winograd_weights(g->form), last = weights - 1;
     int32_t i = point / points, j = point % points;
@@ -299,7 +300,7 @@ static void run_panel(const winograd_job *job, int64_t block, int32_t panel, con
     const ft_real *u = p->u + (int64_t)j0 * p->grid.weights * p->kc;
     for (int32_t i = 0; i < p->grid.points; i++) {
         t.a = v + i * v_step;
-        t.b = u + (int64_t)ft_winograd_weight_of(&p->grid, i) * p->kc * width;
+        t.b = u + (int64_t)weight_of(&p->grid, i) * p->kc * width;
         t.c = products + i * step;
         job->conv->product(&t);
     }

@@ -37,8 +37,6 @@ typedef struct ft_winograd_grid {
 /* to_input: the input gradient, whose outputs are the convolution's inputs. geo: of the convolution. */
 ft_winograd_grid ft_winograd_grid_make(const ft_window *win, const ft_geometry *geo, bool to_input, int32_t n,
                                        int32_t planned_n, int32_t h, int32_t w);
-/* Which of them a point is multiplied by. */
-int32_t ft_winograd_weight_of(const ft_winograd_grid *g, int32_t point);
 
 /* U = G w G^T for every pair of channels, as ft_winograd_run wants it: w is [kh*kw][rows][ld]. Forward: kc =
  * rows, cols of ld. transposed, for the input gradient: the taps are reversed, kc = columns, cols = rows. */
