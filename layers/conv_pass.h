@@ -8,6 +8,7 @@
 
 #include "layers/window.h"
 #include "tensor/moments.h"
+#include "tensor/par.h"
 
 enum { FT_MAX_TAPS = 512 };
 
@@ -17,6 +18,16 @@ enum { FT_MAX_TAPS = 512 };
 static inline void ft_touch(const ft_real *p, int32_t c) {
     int32_t line = 64 / (int32_t)sizeof *p;
     for (int32_t k = 0; k < c; k += line) (void)*(const volatile ft_real *)(p + k);
+}
+
+/* n rows of p that will be read after so many pixels of the weight gradient; if there is more of it than a
+ * cache line with every two pixels, the first part. */
+static inline ft_ahead ft_ahead_plan(const ft_real *p, int64_t ld, int64_t channels, int64_t n,
+                                     int64_t pixels) {
+    int64_t line = 64 / (int64_t)sizeof *p,
+            step = ft_ceil_div(2 * n * ft_ceil_div(channels, line) * line, pixels);
+    if (channels == ld) channels *= n; /* nothing between them: as one */
+    return (ft_ahead){p, ld, channels, 0, step < line ? step : line};
 }
 
 /* dst(y0 + ystep*i, x0 + xstep*j) = sum over taps t of src(sy*i + dy[t], sx*j + dx[t]) B_b[t], for i < gh, j

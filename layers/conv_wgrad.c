@@ -7,7 +7,8 @@
  *
  * A task takes a block of pixels at a time. The kernel reads a few channels of every pixel, once for each
  * tile: pixel by pixel that may be a page of memory, or the same cache set, each time. So a block is dealt
- * out to panels first, a tile's channels side by side.
+ * out to panels first, a tile's channels side by side: dy, and x where tiles are small. A large tile works so
+ * long on a pixel that its few numbers of x come in time from anywhere.
  */
 #include "layers/conv_pass.h"
 #include "tensor/kernels.h"
@@ -21,6 +22,7 @@ enum {
     DEAL_CHANNELS = 96, /* of x that are dealt at a time: they, dy and dw share the second-level cache */
     LEAST_ROWS = 32,    /* channels of x that dealing pays */
     LEAST_PANELS = 6,   /* and of dy */
+    LARGE_TILE = 200,   /* products for a pixel */
     LINE = 64 / sizeof(ft_real), /* of the cache */
     PANEL_GAP = LINE,            /* so that panels do not all begin in one cache set */
     PIXELS_PER_SPLIT = 3000,     /* below this, adding the partial sums costs more than 2 % */
@@ -54,12 +56,17 @@ static bool deals(int32_t rows, int32_t cols) {
     return rows >= LEAST_ROWS && cols >= LEAST_PANELS * ft_conv_kernels_get()->nr;
 }
 
+static bool deals_x(int32_t rows, int32_t cols) {
+    const ft_conv_kernels *kern = ft_conv_kernels_get();
+    return deals(rows, cols) && kern->mr * kern->nr < LARGE_TILE;
+}
+
 /* Elements from one panel, so many channels wide, to the next. */
 static int64_t panel_step(int32_t width, int32_t channels) {
     return block_lines(width) * width * channels + PANEL_GAP;
 }
 
-/* One lane's panels of x, and of dy. */
+/* One lane's panels of x, and of dy before them. */
 static int64_t x_size(int32_t width) {
     int32_t mr = ft_conv_kernels_get()->mr;
     return DEAL_CHANNELS / mr * panel_step(width, mr);
@@ -69,7 +76,7 @@ static int64_t dy_size(int32_t width, int32_t cols) {
     return ft_ceil_div(cols, nr) * panel_step(width, nr);
 }
 static int64_t lane_size(int32_t width, int32_t rows, int32_t cols) {
-    return deals(rows, cols) ? x_size(width) + dy_size(width, cols) : 0;
+    return (deals(rows, cols) ? dy_size(width, cols) : 0) + (deals_x(rows, cols) ? x_size(width) : 0);
 }
 
 size_t ft_conv_wgrad_scratch(int64_t lines, int32_t width, int32_t taps, int32_t rows, int32_t cols,
@@ -84,26 +91,16 @@ typedef struct wgrad_job {
     const ft_conv_kernels *kern;
     int32_t taps, splits, groups, row_tiles;
     int64_t lines, block; /* output rows of all images; rows that are worked on at a time */
-    bool deals;
+    bool deals, deals_x;
     ft_real *partial; /* sums by split, if there are several */
 } wgrad_job;
-
-/* What the next pixels will be read from: asked for evenly, a few lines of it with every tile of these
- * pixels, because all at once they would have to wait for each other. */
-typedef struct ahead {
-    const ft_real *p; /* the pixel that is to be asked for, from the first channel that is read on */
-    int64_t ld;
-    int32_t channels; /* of a pixel that are read */
-    int32_t channel;  /* of them that is next */
-    int32_t lines;    /* with each tile */
-} ahead;
 
 /* A split's range of (tap, input tile) pairs: where its sums go, the lane's panels, what comes next. */
 typedef struct task {
     int64_t begin_pair, end_pair;
     ft_real *dw, *x_panels, *dy_panels;
     int64_t ldw, tap_step;
-    ahead x, dy;
+    ft_ahead ahead[2]; /* of x, and of dy */
 } task;
 
 /* The first input channel of a tile. */
@@ -112,10 +109,18 @@ static int32_t tile_start(const wgrad_job *job, int64_t tile) {
     return channel < job->p->rows ? (int32_t)channel : job->p->rows;
 }
 
-/* The stretches of output lines [first, end) whose input pixel under tap t lies inside the image, neighbours
- * joined. */
-static int32_t list_runs(const wgrad_job *job, int32_t tap, int64_t first, int64_t end, ft_wgrad_run *runs) {
+static const ft_real *dy_at(const wgrad_job *job, int64_t line) {
+    const ft_view *dy = job->p->dy;
+    return dy->p + line * dy->w * dy->ld + job->p->dy_channel;
+}
+
+/* The stretches of output lines [first, end) whose input pixel under that tap lies inside the image,
+ * neighbours joined. */
+static int32_t list_runs(const wgrad_job *job, const task *t, int32_t tap, int64_t first, int64_t end,
+                         ft_wgrad_run *runs) {
     const ft_conv_wgrad *p = job->p;
+    const int64_t dy_ld = job->deals ? job->kern->nr : p->dy->ld;
+    const ft_real *dy_first = job->deals ? t->dy_panels : dy_at(job, first);
     const ft_window *win = &p->win;
     const ft_view *x = p->x, *dy = p->dy;
     int32_t ky = tap / win->kw * win->dh - p->geo.top, kx = tap % win->kw * win->dw - p->geo.left;
@@ -128,9 +133,9 @@ static int32_t list_runs(const wgrad_job *job, int32_t tap, int64_t first, int64
         if (iy < 0 || iy >= x->h) continue;
         const ft_real *px =
             x->p + ((image * x->h + iy) * x->w + (int64_t)lo * win->sw + kx) * x->ld + p->x_channel;
-        const ft_real *pd = dy->p + (line * dy->w + lo) * dy->ld + p->dy_channel;
+        const ft_real *pd = dy_first + ((line - first) * dy->w + lo) * dy_ld;
         ft_wgrad_run *last = n ? &runs[n - 1] : NULL;
-        if (last && last->x + last->count * win->sw * x->ld == px && last->dy + last->count * dy->ld == pd)
+        if (last && last->x + last->count * win->sw * x->ld == px && last->dy + last->count * dy_ld == pd)
             last->count += hi - lo;
         else
             runs[n++] = (ft_wgrad_run){px, pd, hi - lo};
@@ -146,33 +151,6 @@ typedef struct pixels {
     int64_t x_step, dy_step;
 } pixels;
 
-static const ft_real *dy_at(const wgrad_job *job, int64_t line) {
-    const ft_view *dy = job->p->dy;
-    return dy->p + line * dy->w * dy->ld + job->p->dy_channel;
-}
-
-static ahead plan_ahead(const ft_real *p, int64_t ld, int64_t channels, int64_t n, int64_t tiles) {
-    int64_t lines = ft_ceil_div(channels, LINE) * n;
-    if (channels == ld) { /* nothing between them: as one */
-        channels *= n;
-        lines = ft_ceil_div(channels, LINE);
-    }
-    lines = ft_ceil_div(lines, tiles);
-    return (ahead){.p = p, .ld = ld, .channels = (int32_t)channels, .lines = (int32_t)lines};
-}
-
-/* Without a branch that depends on where it is: to guess one wrong would cost a tile more than asking gains.
- * So the last tile may ask beyond the end, where there need be no memory. */
-static void look_ahead(ahead *a) {
-    for (int32_t i = 0; i < a->lines; i++) {
-        __builtin_prefetch(a->p + a->channel, 0, 2);
-        a->channel += LINE;
-        bool next = a->channel >= a->channels;
-        a->p += next ? a->ld : 0;
-        a->channel = next ? 0 : a->channel;
-    }
-}
-
 static void deal_dy(const wgrad_job *job, int64_t line, int64_t stop, ft_real *to) {
     const ft_view *dy = job->p->dy;
     int32_t nr = job->kern->nr;
@@ -180,31 +158,32 @@ static void deal_dy(const wgrad_job *job, int64_t line, int64_t stop, ft_real *t
                     panel_step(dy->w, nr));
 }
 
-/* Tiles [first, end) of x. `line` is the first of those that dy's panels hold. */
-static void deal_x(const wgrad_job *job, const task *t, int64_t line, int64_t first, int64_t end,
-                   const pixels *from, pixels *to) {
-    const ft_view *dy = job->p->dy;
-    int32_t mr = job->kern->mr, nr = job->kern->nr, channel = tile_start(job, first);
+/* Tiles [first, end) of x; runs that then follow each other joined. */
+static void deal_x(const wgrad_job *job, const task *t, int64_t first, int64_t end, const pixels *from,
+                   pixels *to) {
+    int32_t mr = job->kern->mr, channel = tile_start(job, first);
     *to = (pixels){.runs = to->runs,
-                   .n = from->n,
                    .first_tile = first,
-                   .x_tile = panel_step(dy->w, mr),
-                   .dy_panel = panel_step(dy->w, nr),
+                   .x_tile = panel_step(job->p->dy->w, mr),
+                   .dy_panel = from->dy_panel,
                    .x_step = mr,
-                   .dy_step = nr};
+                   .dy_step = from->dy_step};
     ft_real *x = t->x_panels;
     for (int32_t r = 0; r < from->n; r++) {
         const ft_wgrad_run *run = &from->runs[r];
-        int64_t pixel = (run->dy - dy_at(job, line)) / dy->ld;
-        to->runs[r] = (ft_wgrad_run){x, t->dy_panels + pixel * nr, run->count};
+        ft_wgrad_run *last = to->n ? &to->runs[to->n - 1] : NULL;
+        if (last && last->dy + last->count * to->dy_step == run->dy)
+            last->count += run->count;
+        else
+            to->runs[to->n++] = (ft_wgrad_run){x, run->dy, run->count};
         job->kern->deal(mr, run->count, tile_start(job, end) - channel, run->x + channel, from->x_step, x,
                         to->x_tile);
         x += run->count * mr;
     }
 }
 
-/* What one tile after the other reads again stays in the first-level cache: a panel of dy; where pixels are
- * far apart, x. */
+/* What one tile after the other reads again stays in the first-level cache: a panel of dy; where x is far
+ * apart, x. */
 static void run_tiles(const wgrad_job *job, task *at, int64_t tap, int64_t first, int64_t end,
                       const pixels *px) {
     const ft_conv_wgrad *p = job->p;
@@ -215,20 +194,20 @@ static void run_tiles(const wgrad_job *job, task *at, int64_t tap, int64_t first
                        .x_step = px->x_step,
                        .dy_step = px->dy_step,
                        .ldw = at->ldw,
-                       .accumulate = true};
-    const int64_t outer = job->deals ? panels : tiles, inner = job->deals ? tiles : panels;
+                       .accumulate = true,
+                       .ahead = at->ahead};
+    const bool by_panel = job->deals_x;
+    const int64_t outer = by_panel ? panels : tiles, inner = by_panel ? tiles : panels;
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < inner; i++) {
-            int64_t panel = job->deals ? o : i, tile = first + (job->deals ? i : o);
+            int64_t panel = by_panel ? o : i, tile = first + (by_panel ? i : o);
             int32_t row = tile_start(job, tile), col = (int32_t)panel * nr;
             t.rows = tile_start(job, tile + 1) - row;
             t.cols = p->cols - col < nr ? p->cols - col : nr;
             t.x_offset = (tile - px->first_tile) * px->x_tile;
             t.dy_offset = panel * px->dy_panel;
             t.dw = at->dw + tap * at->tap_step + row * at->ldw + col;
-            t.next = job->deals && tile + 1 < end ? t.dw + t.rows * at->ldw : NULL;
-            look_ahead(&at->x);
-            look_ahead(&at->dy);
+            t.next = i + 1 == inner ? NULL : t.dw + (by_panel ? t.rows * at->ldw : nr);
             job->kern->wgrad(&t);
         }
 }
@@ -237,15 +216,17 @@ static void run_tiles(const wgrad_job *job, task *at, int64_t tap, int64_t first
 static void plan_next_block(const wgrad_job *job, task *t, int64_t stop) {
     const ft_conv_wgrad *p = job->p;
     const ft_view *x = p->x, *dy = p->dy;
-    int64_t tiles = (t->end_pair - t->begin_pair) * ft_ceil_div(p->cols, job->kern->nr);
+    int64_t width = job->block * dy->w,
+            steps = (t->end_pair - t->begin_pair) * ft_ceil_div(p->cols, job->kern->nr) * width;
     int64_t first = t->begin_pair % job->row_tiles, last = first + t->end_pair - t->begin_pair;
     if (last > job->row_tiles) first = 0, last = job->row_tiles; /* more than one tap */
     int32_t channel = tile_start(job, first);
     bool all = job->taps > 1; /* the pixels between those of one tap are another's */
     int64_t step = all ? 1 : p->win.sw, line = stop / dy->h * x->h + stop % dy->h * p->win.sh;
-    t->x = plan_ahead(x->p + line * x->w * x->ld + p->x_channel + channel, step * x->ld,
-                      tile_start(job, last) - channel, job->block * (all ? p->win.sh * x->w : dy->w), tiles);
-    t->dy = plan_ahead(dy_at(job, stop), dy->ld, p->cols, job->block * dy->w, tiles);
+    t->ahead[0] =
+        ft_ahead_plan(x->p + line * x->w * x->ld + p->x_channel + channel, step * x->ld,
+                      tile_start(job, last) - channel, all ? job->block * p->win.sh * x->w : width, steps);
+    t->ahead[1] = ft_ahead_plan(dy_at(job, stop), dy->ld, p->cols, width, steps);
 }
 
 /* After tiles [first, end) of the block of output lines [line, stop): the tiles that follow or, after the
@@ -254,10 +235,11 @@ static void plan_next_deal(const wgrad_job *job, task *t, int64_t line, int64_t 
                            int64_t end) {
     const ft_conv_wgrad *p = job->p;
     const ft_view *x = p->x, *dy = p->dy;
-    const int64_t panels = ft_ceil_div(p->cols, job->kern->nr), tiles = (end - first) * panels;
+    const int64_t width = job->block * dy->w, panels = ft_ceil_div(p->cols, job->kern->nr);
+    const int64_t steps = (end - first) * panels * width;
     if (first == t->begin_pair)
-        t->dy = plan_ahead(dy_at(job, stop), dy->ld, p->cols, job->block * dy->w,
-                           (t->end_pair - t->begin_pair) * panels);
+        t->ahead[1] = ft_ahead_plan(dy_at(job, stop), dy->ld, p->cols, width,
+                                    (t->end_pair - t->begin_pair) * panels * width);
     if (end == t->end_pair) {
         line = stop;
         end = t->begin_pair;
@@ -267,41 +249,45 @@ static void plan_next_deal(const wgrad_job *job, task *t, int64_t line, int64_t 
     int32_t channel = tile_start(job, end);
     const ft_real *at =
         x->p + (line / dy->h * x->h + line % dy->h * p->win.sh) * x->w * x->ld + p->x_channel + channel;
-    t->x = plan_ahead(at, p->win.sw * x->ld, tile_start(job, last) - channel, job->block * dy->w, tiles);
+    t->ahead[0] = ft_ahead_plan(at, p->win.sw * x->ld, tile_start(job, last) - channel, width, steps);
+}
+
+/* Tiles [tile, end) of a tap whose pixels are dealt out first. */
+static void deal_and_run_tiles(const wgrad_job *job, task *t, int64_t tap, int64_t tile, int64_t end,
+                               int64_t line, int64_t stop, const pixels *in_place) {
+    ft_wgrad_run runs[MAX_RUNS];
+    pixels dealt = {.runs = runs};
+    for (int64_t next; tile < end; tile = next) {
+        next = tile + DEAL_CHANNELS / job->kern->mr;
+        if (next > end) next = end;
+        deal_x(job, t, tile, next, in_place, &dealt);
+        if (job->taps == 1) plan_next_deal(job, t, line, stop, tile, next);
+        run_tiles(job, t, tap, tile, next, &dealt);
+    }
 }
 
 static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop) {
     const ft_conv_wgrad *p = job->p;
     const ft_conv_kernels *kern = job->kern;
     int64_t first_tap = t->begin_pair / job->row_tiles;
-    ft_wgrad_run in_place_runs[MAX_RUNS], dealt_runs[MAX_RUNS];
-    pixels in_place, dealt = {.runs = dealt_runs};
-    if (job->deals)
-        deal_dy(job, line, stop, t->dy_panels);
-    else
-        plan_next_block(job, t, stop);
+    ft_wgrad_run runs[MAX_RUNS];
+    if (job->deals) deal_dy(job, line, stop, t->dy_panels);
+    if (!job->deals_x) plan_next_block(job, t, stop);
     for (int64_t tap = first_tap; tap * job->row_tiles < t->end_pair; tap++) {
         int64_t tile = tap == first_tap ? t->begin_pair - tap * job->row_tiles : 0,
-                end = t->end_pair - tap * job->row_tiles, next;
+                end = t->end_pair - tap * job->row_tiles;
         if (end > job->row_tiles) end = job->row_tiles;
-        in_place = (pixels){.runs = in_place_runs,
-                            .x_tile = kern->mr,
-                            .dy_panel = kern->nr,
-                            .x_step = p->win.sw * p->x->ld,
-                            .dy_step = p->dy->ld};
-        in_place.n = list_runs(job, (int32_t)tap, line, stop, in_place.runs);
-        if (in_place.n == 0) continue;
-        if (!job->deals) {
-            run_tiles(job, t, tap, tile, end, &in_place);
-            continue;
-        }
-        for (; tile < end; tile = next) {
-            next = tile + DEAL_CHANNELS / kern->mr;
-            if (next > end) next = end;
-            deal_x(job, t, line, tile, next, &in_place, &dealt);
-            if (job->taps == 1) plan_next_deal(job, t, line, stop, tile, next);
-            run_tiles(job, t, tap, tile, next, &dealt);
-        }
+        pixels px = {.runs = runs,
+                     .n = list_runs(job, t, (int32_t)tap, line, stop, runs),
+                     .x_tile = kern->mr,
+                     .dy_panel = job->deals ? panel_step(p->dy->w, kern->nr) : kern->nr,
+                     .x_step = p->win.sw * p->x->ld,
+                     .dy_step = job->deals ? kern->nr : p->dy->ld};
+        if (px.n == 0) continue;
+        if (job->deals_x)
+            deal_and_run_tiles(job, t, tap, tile, end, line, stop, &px);
+        else
+            run_tiles(job, t, tap, tile, end, &px);
     }
 }
 
@@ -322,15 +308,16 @@ static void run_task(void *ctx, int64_t index, int32_t thread) {
               .end_pair = (group + 1) * pairs / job->groups,
               .dw = p->dw,
               .ldw = p->ldw,
-              .tap_step = p->tap_step};
+              .tap_step = p->tap_step,
+              .ahead = {{.p = p->dw}, {.p = p->dw}}};
     bool partial = job->splits > 1;
     if (partial) {
         t.ldw = p->cols;
         t.tap_step = (int64_t)p->rows * p->cols;
         t.dw = job->partial + split * job->taps * t.tap_step;
     }
-    t.x_panels = p->scratch + thread * lane_size(p->dy->w, p->rows, p->cols);
-    t.dy_panels = t.x_panels + x_size(p->dy->w);
+    t.dy_panels = p->scratch + thread * lane_size(p->dy->w, p->rows, p->cols);
+    t.x_panels = t.dy_panels + dy_size(p->dy->w, p->cols);
     if (partial || p->beta == 0) clear(job, &t);
     int64_t first = split * job->lines / job->splits, end = (split + 1) * job->lines / job->splits;
     for (int64_t line = first; line < end; line += job->block)
@@ -368,6 +355,7 @@ void ft_conv_wgrad_run(const ft_conv_wgrad *p) {
                      .lines = (int64_t)p->dy->n * p->dy->h,
                      .block = block_lines(p->dy->w),
                      .deals = deals(p->rows, p->cols),
+                     .deals_x = deals_x(p->rows, p->cols),
                      .partial = p->scratch + p->lanes * lane_size(p->dy->w, p->rows, p->cols)};
     int64_t weights = (int64_t)job.taps * p->rows * p->cols;
     job.row_tiles = (int32_t)ft_ceil_div(p->rows, job.kern->mr);

@@ -9,7 +9,7 @@
  * What decides the speed, by measurement: every group transforms its channels once more, and each of those
  * reads pixels from memory, so there is one group unless threads would stand idle; and a tile of dU is loaded
  * and stored once for a block, so blocks are large, although V and Y then leave the second-level cache. The
- * next point's are asked for while one's are multiplied, where that takes long enough.
+ * next point's are asked for while one's are multiplied.
  * Splits depend on shapes alone: they decide the order of additions. Groups and blocks do not.
  */
 #include "layers/conv_pass.h"
@@ -27,7 +27,6 @@ enum {
     MAX_SPLITS = 16,
     MANY = 4, /* tasks for each lane, of which one more or less does not matter */
     PANEL = 32,
-    MOST_LINES = 4, /* of what comes next, with a tile: asking for more costs more than it gains */
     ROWS_CHUNK = 4, /* rows of weights that a task transforms back */
     LINE = 16 /* elements between the points of a tile, so that they do not all fall into one cache set */
 };
@@ -127,19 +126,19 @@ static void transform_tile(const wgrad_job *job, const group *r, int64_t tile, i
 static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_real *u, bool accumulate) {
     const ft_winograd_wgrad *p = job->p;
     const int32_t nr = job->conv->nr, row_tiles = (int32_t)ft_ceil_div(r->rows, job->conv->mr);
-    const int64_t calls = row_tiles * ft_ceil_div(r->cols, nr);
-    int64_t lines = ft_ceil_div(r->step / LINE, calls); /* of the next point's to ask for with a tile */
-    if (lines > MOST_LINES) lines = 0;
+    const int64_t panels = ft_ceil_div(r->cols, nr), pixels = row_tiles * panels * n; /* of a point */
     u += (int64_t)r->row0 * p->cols + r->col0;
     for (int32_t point = 0; point < p->grid.points; point++, u += job->weights) {
         ft_wgrad_run run = {r->v + point * r->step, r->y + point * r->step, n};
+        ft_ahead next_point[] = {ft_ahead_plan(run.x + r->step, r->rows, r->rows, n, pixels),
+                                 ft_ahead_plan(run.dy + r->step, r->panel, r->panel, panels, pixels)};
         ft_wgrad_tile t = {.runs = &run,
                            .n_runs = 1,
                            .x_step = r->rows,
                            .dy_step = nr,
                            .ldw = p->cols,
-                           .accumulate = accumulate};
-        const ft_real *ahead = run.x + r->step;
+                           .accumulate = accumulate,
+                           .ahead = next_point};
         for (int32_t k = 0; k < row_tiles; k++) {
             int32_t row = (int32_t)((int64_t)k * r->rows / row_tiles);
             t.rows = (int32_t)((int64_t)(k + 1) * r->rows / row_tiles) - row;
@@ -152,7 +151,6 @@ static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_rea
                 t.next = !last               ? t.dw + t.cols
                          : k + 1 < row_tiles ? t.dw - j + (int64_t)t.rows * p->cols
                                              : u + job->weights;
-                for (int64_t i = 0; i < lines; i++, ahead += LINE) __builtin_prefetch(ahead, 0, 2);
                 job->conv->wgrad(&t);
             }
         }

@@ -171,6 +171,27 @@ INLINE void product_body(const ft_product *t, const ft_real *a, ft_real *c, cons
     finish_rows(&t->finish, t->cols, to, s0, s1, rows, narrow);
 }
 
+/* Without a branch that depends on where it is: to guess one wrong would cost more than asking gains. So the
+ * last steps may ask beyond the end, where there need be no memory. */
+INLINE void look_ahead(ft_ahead *a) {
+    __builtin_prefetch(a->p + a->channel, 0, 2);
+    a->channel += a->step;
+    int64_t within = -(int64_t)(a->channel < a->channels); /* all bits or none */
+    a->channel &= within;
+    a->p += a->ld & ~within;
+}
+
+/* n1: columns of the second vector, all of them unless the tile is a part. */
+INLINE void add_pixel(vec *s0, vec *s1, const ft_real *x, const ft_real *dy, const int rows,
+                      const bool narrow, const bool part, int n1) {
+    vec d0 = part && narrow ? load_part(dy, n1 + VLEN) : load(dy);
+    vec d1 = narrow ? (vec){0} : part ? load_part(dy + VLEN, n1) : load(dy + VLEN);
+    UNROLL for (int i = 0; i < rows; i++) {
+        s0[i] = plus_product(s0[i], x[i], d0);
+        if (!narrow) s1[i] = plus_product(s1[i], x[i], d1);
+    }
+}
+
 INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow, const bool part) {
     vec s0[MR], s1[MR];
     const int n0 = t->cols, n1 = t->cols - VLEN;
@@ -188,20 +209,26 @@ INLINE void wgrad_body(const ft_wgrad_tile *t, const int rows, const bool narrow
                 : part ? load_part(t->dw + i * t->ldw + VLEN, n1)
                        : load(t->dw + i * t->ldw + VLEN);
     }
+    ft_ahead first = t->ahead[0], second = t->ahead[1];
+    const int64_t x_step = t->x_step, dy_step = t->dy_step;
     for (int32_t r = 0; r < t->n_runs; r++) {
         const ft_real *x = t->runs[r].x + t->x_offset, *dy = t->runs[r].dy + t->dy_offset;
         const int32_t count = t->runs[r].count;
-        BY_TWO for (int32_t p = 0; p < count; p++) {
-            vec d0 = part && narrow ? load_part(dy, n0) : load(dy);
-            vec d1 = narrow ? (vec){0} : part ? load_part(dy + VLEN, n1) : load(dy + VLEN);
-            UNROLL for (int i = 0; i < rows; i++) {
-                s0[i] = plus_product(s0[i], x[i], d0);
-                if (!narrow) s1[i] = plus_product(s1[i], x[i], d1);
-            }
-            x += t->x_step;
-            dy += t->dy_step;
+        int32_t p = 0;
+        for (; p + 1 < count; p += 2) {
+            look_ahead(&first);
+            add_pixel(s0, s1, x, dy, rows, narrow, part, n1);
+            x += x_step;
+            dy += dy_step;
+            look_ahead(&second);
+            add_pixel(s0, s1, x, dy, rows, narrow, part, n1);
+            x += x_step;
+            dy += dy_step;
         }
+        if (p < count) add_pixel(s0, s1, x, dy, rows, narrow, part, n1);
     }
+    t->ahead[0] = first;
+    t->ahead[1] = second;
     UNROLL for (int i = 0; i < rows; i++) {
         if (part && narrow)
             store_part(t->dw + i * t->ldw, s0[i], n0);

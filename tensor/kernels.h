@@ -67,6 +67,16 @@ typedef struct ft_wgrad_run {
     int32_t count;
 } ft_wgrad_run;
 
+/* Rows that will be read soon: asked for bit by bit while others are worked on, because all at once they
+ * would have to wait for each other. */
+typedef struct ft_ahead {
+    const ft_real *p; /* the row that is next, from the first channel that will be read on */
+    int64_t ld;
+    int64_t channels; /* of a row that will be read */
+    int64_t channel;  /* of them that is next */
+    int64_t step;     /* how many further each time; 0: nothing but one place is asked for */
+} ft_ahead;
+
 /* dw[i*ldw + j] (+)= sum over the pixels of all runs x[i] * dy[j] for `rows` input and `cols` output
  * channels.
  */
@@ -80,6 +90,7 @@ typedef struct ft_wgrad_tile {
     int64_t ldw;
     bool accumulate;     /* else dw is overwritten */
     const ft_real *next; /* the dw of the tile to come, fetched meanwhile; NULL: unknown */
+    ft_ahead *ahead;     /* two, which go one step on with every two pixels */
 } ft_wgrad_tile;
 
 /* c[i*ldc + j] = finish(sum over k < kc of a[i*lda + k] b[k*width + j]), j < cols, for any number of rows;
