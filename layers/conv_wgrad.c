@@ -2,8 +2,8 @@
  * channels, pixels inside.
  *
  * Work is cut twice: by shapes alone into `splits` ranges of output rows, each with a partial sum of its own,
- * and into `groups` ranges of (tap, input tile) pairs. Many pixels and few weights (the stem) give many
- * splits, the reverse gives many groups.
+ * and into `groups` ranges of (input tile, tap) pairs, the taps of a tile together because most of them read
+ * the same pixels. Many pixels and few weights (the stem) give many splits, the reverse gives many groups.
  *
  * A task takes a block of pixels at a time. The kernel reads a few channels of every pixel, once for each
  * tile: pixel by pixel that may be a page of memory, or the same cache set, each time. So a block is dealt
@@ -95,7 +95,7 @@ typedef struct wgrad_job {
     ft_real *partial; /* sums by split, if there are several */
 } wgrad_job;
 
-/* A split's range of (tap, input tile) pairs: where its sums go, the lane's panels, what comes next. */
+/* A split's range of (input tile, tap) pairs: where its sums go, the lane's panels, what comes next. */
 typedef struct task {
     int64_t begin_pair, end_pair;
     ft_real *dw, *x_panels, *dy_panels;
@@ -107,6 +107,11 @@ typedef struct task {
 static int32_t tile_start(const wgrad_job *job, int64_t tile) {
     int64_t channel = tile * job->kern->mr;
     return channel < job->p->rows ? (int32_t)channel : job->p->rows;
+}
+
+/* The first tile of which that tap is not before the pair. */
+static int64_t tile_from(const wgrad_job *job, int64_t pair, int64_t tap) {
+    return ft_ceil_div(pair - tap, job->taps);
 }
 
 static const ft_real *dy_at(const wgrad_job *job, int64_t line) {
@@ -218,14 +223,12 @@ static void plan_next_block(const wgrad_job *job, task *t, int64_t stop) {
     const ft_view *x = p->x, *dy = p->dy;
     int64_t width = job->block * dy->w,
             steps = (t->end_pair - t->begin_pair) * ft_ceil_div(p->cols, job->kern->nr) * width;
-    int64_t first = t->begin_pair % job->row_tiles, last = first + t->end_pair - t->begin_pair;
-    if (last > job->row_tiles) first = 0, last = job->row_tiles; /* more than one tap */
-    int32_t channel = tile_start(job, first);
+    int32_t channel = tile_start(job, t->begin_pair / job->taps);
     bool all = job->taps > 1; /* the pixels between those of one tap are another's */
     int64_t step = all ? 1 : p->win.sw, line = stop / dy->h * x->h + stop % dy->h * p->win.sh;
-    t->ahead[0] =
-        ft_ahead_plan(x->p + line * x->w * x->ld + p->x_channel + channel, step * x->ld,
-                      tile_start(job, last) - channel, all ? job->block * p->win.sh * x->w : width, steps);
+    t->ahead[0] = ft_ahead_plan(x->p + line * x->w * x->ld + p->x_channel + channel, step * x->ld,
+                                tile_start(job, tile_from(job, t->end_pair, 0)) - channel,
+                                all ? job->block * p->win.sh * x->w : width, steps);
     t->ahead[1] = ft_ahead_plan(dy_at(job, stop), dy->ld, p->cols, width, steps);
 }
 
@@ -269,21 +272,18 @@ static void deal_and_run_tiles(const wgrad_job *job, task *t, int64_t tap, int64
 static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop) {
     const ft_conv_wgrad *p = job->p;
     const ft_conv_kernels *kern = job->kern;
-    int64_t first_tap = t->begin_pair / job->row_tiles;
     ft_wgrad_run runs[MAX_RUNS];
     if (job->deals) deal_dy(job, line, stop, t->dy_panels);
     if (!job->deals_x) plan_next_block(job, t, stop);
-    for (int64_t tap = first_tap; tap * job->row_tiles < t->end_pair; tap++) {
-        int64_t tile = tap == first_tap ? t->begin_pair - tap * job->row_tiles : 0,
-                end = t->end_pair - tap * job->row_tiles;
-        if (end > job->row_tiles) end = job->row_tiles;
+    for (int64_t tap = 0; tap < job->taps; tap++) {
+        int64_t tile = tile_from(job, t->begin_pair, tap), end = tile_from(job, t->end_pair, tap);
         pixels px = {.runs = runs,
                      .n = list_runs(job, t, (int32_t)tap, line, stop, runs),
                      .x_tile = kern->mr,
                      .dy_panel = job->deals ? panel_step(p->dy->w, kern->nr) : kern->nr,
                      .x_step = p->win.sw * p->x->ld,
                      .dy_step = job->deals ? kern->nr : p->dy->ld};
-        if (px.n == 0) continue;
+        if (px.n == 0 || tile == end) continue;
         if (job->deals_x)
             deal_and_run_tiles(job, t, tap, tile, end, line, stop, &px);
         else
@@ -293,7 +293,7 @@ static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop)
 
 static void clear(const wgrad_job *job, const task *t) {
     for (int64_t q = t->begin_pair; q < t->end_pair; q++) {
-        int64_t tap = q / job->row_tiles, tile = q % job->row_tiles;
+        int64_t tap = q % job->taps, tile = q / job->taps;
         for (int32_t i = tile_start(job, tile); i < tile_start(job, tile + 1); i++)
             memset(t->dw + tap * t->tap_step + i * t->ldw, 0, (size_t)job->p->cols * sizeof *t->dw);
     }
