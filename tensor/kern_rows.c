@@ -27,13 +27,22 @@ static int64_t one_row(int64_t *rows, int32_t c, bool no_gaps) {
     return n;
 }
 
-/* Asks for a chunk in the order of its addresses: the sums read four rows side by side, and from four rows of
- * 256 bytes on that defeats the processor's own prefetching and costs half the speed. */
-static void fetch(int64_t rows, int32_t c, const ft_real *x, int64_t ldx) {
-    if (ldx < 4 * LINE) return;
-    int64_t n = one_row(&rows, c, ldx == c);
-    for (int64_t r = 0; r < rows; r++, x += ldx)
-        for (int64_t k = 0; k < n; k += LINE) __builtin_prefetch(x + k);
+/* The sums read four rows side by side, which the processor's own prefetching does not see through: with
+ * every line of theirs they ask for one this far behind it. */
+enum { AHEAD = 4096 / sizeof(ft_real) };
+INLINE void ask_ahead(const ft_real *p, int64_t ld) {
+    UNROLL for (int i = 0; i < 4; i++) __builtin_prefetch(p + i * ld + AHEAD, 0, 2);
+}
+
+/* n channels of four rows. */
+INLINE void add_four_moments(const int32_t n, const ft_real *x, int64_t ldx, const ft_real *pivot,
+                             ft_real *restrict sum, ft_real *restrict squares) {
+    const ft_real *x1 = x + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
+    for (int32_t k = 0; k < n; k++) {
+        ft_real p = pivot[k], d0 = x[k] - p, d1 = x1[k] - p, d2 = x2[k] - p, d3 = x3[k] - p;
+        sum[k] += (d0 + d1) + (d2 + d3);
+        squares[k] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+    }
 }
 
 static void moments(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_moment_sums *s) {
@@ -41,18 +50,17 @@ static void moments(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_m
     int64_t r = 0;
     for (int32_t k = 0; s->fresh && k < c; k++) pivot[k] = x[k];
     s->fresh = false;
-    fetch(rows, c, x, ldx);
-    for (; r + 4 <= rows; r += 4) {
-        const ft_real *x0 = x + r * ldx, *x1 = x0 + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
-        for (int32_t k = 0; k < c; k++) {
-            ft_real p = pivot[k], d0 = x0[k] - p, d1 = x1[k] - p, d2 = x2[k] - p, d3 = x3[k] - p;
-            sum[k] += (d0 + d1) + (d2 + d3);
-            squares[k] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+    for (; r + 4 <= rows; r += 4, x += 4 * ldx) {
+        int32_t k = 0;
+        for (; k + LINE <= c; k += LINE) {
+            ask_ahead(x + k, ldx);
+            add_four_moments(LINE, x + k, ldx, pivot + k, sum + k, squares + k);
         }
+        add_four_moments(c - k, x + k, ldx, pivot + k, sum + k, squares + k);
     }
-    for (; r < rows; r++)
+    for (; r < rows; r++, x += ldx)
         for (int32_t k = 0; k < c; k++) {
-            ft_real d = x[r * ldx + k] - pivot[k];
+            ft_real d = x[k] - pivot[k];
             sum[k] += d;
             squares[k] += d * d;
         }
@@ -94,31 +102,42 @@ static inline ft_real passed(bool relu, ft_real dy, ft_real scale, ft_real x, ft
     return !relu || scale * x + shift > 0 ? dy : 0;
 }
 
-static inline __attribute__((always_inline)) void
-norm_sums_of(const bool relu, int64_t rows, int32_t c, const ft_real *x, int64_t ldx, const ft_real *dy,
-             int64_t lddy, const ft_real *scale, const ft_real *shift, const ft_real *mean,
-             ft_real *restrict sum_dy, ft_real *restrict sum_dyx) {
-    for (int32_t k = 0; k < c; k++) sum_dy[k] = sum_dyx[k] = 0;
-    fetch(rows, c, x, ldx);
-    fetch(rows, c, dy, lddy);
-    int64_t r = 0;
-    for (; r + 4 <= rows; r += 4) {
-        const ft_real *x0 = x + r * ldx, *x1 = x0 + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
-        const ft_real *d0 = dy + r * lddy, *d1 = d0 + lddy, *d2 = d1 + lddy, *d3 = d2 + lddy;
-        for (int32_t k = 0; k < c; k++) {
-            ft_real m = mean[k], s = relu ? scale[k] : 0, t = relu ? shift[k] : 0;
-            ft_real g0 = passed(relu, d0[k], s, x0[k], t), g1 = passed(relu, d1[k], s, x1[k], t);
-            ft_real g2 = passed(relu, d2[k], s, x2[k], t), g3 = passed(relu, d3[k], s, x3[k], t);
-            sum_dy[k] += (g0 + g1) + (g2 + g3);
-            sum_dyx[k] += (g0 * (x0[k] - m) + g1 * (x1[k] - m)) + (g2 * (x2[k] - m) + g3 * (x3[k] - m));
-        }
+/* n channels of four rows. */
+INLINE void add_four_norm_sums(const bool relu, const int32_t n, const ft_real *x, int64_t ldx,
+                               const ft_real *dy, int64_t lddy, const ft_real *scale, const ft_real *shift,
+                               const ft_real *mean, ft_real *restrict sum_dy, ft_real *restrict sum_dyx) {
+    const ft_real *x1 = x + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
+    const ft_real *d1 = dy + lddy, *d2 = d1 + lddy, *d3 = d2 + lddy;
+    for (int32_t k = 0; k < n; k++) {
+        ft_real m = mean[k], s = relu ? scale[k] : 0, t = relu ? shift[k] : 0;
+        ft_real g0 = passed(relu, dy[k], s, x[k], t), g1 = passed(relu, d1[k], s, x1[k], t);
+        ft_real g2 = passed(relu, d2[k], s, x2[k], t), g3 = passed(relu, d3[k], s, x3[k], t);
+        sum_dy[k] += (g0 + g1) + (g2 + g3);
+        sum_dyx[k] += (g0 * (x[k] - m) + g1 * (x1[k] - m)) + (g2 * (x2[k] - m) + g3 * (x3[k] - m));
     }
-    for (; r < rows; r++)
+}
+
+INLINE void norm_sums_of(const bool relu, int64_t rows, int32_t c, const ft_real *x, int64_t ldx,
+                         const ft_real *dy, int64_t lddy, const ft_real *scale, const ft_real *shift,
+                         const ft_real *mean, ft_real *restrict sum_dy, ft_real *restrict sum_dyx) {
+    for (int32_t k = 0; k < c; k++) sum_dy[k] = sum_dyx[k] = 0;
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4, x += 4 * ldx, dy += 4 * lddy) {
+        int32_t k = 0;
+        for (; k + LINE <= c; k += LINE) {
+            ask_ahead(x + k, ldx);
+            ask_ahead(dy + k, lddy);
+            add_four_norm_sums(relu, LINE, x + k, ldx, dy + k, lddy, scale + k, shift + k, mean + k,
+                               sum_dy + k, sum_dyx + k);
+        }
+        add_four_norm_sums(relu, c - k, x + k, ldx, dy + k, lddy, scale + k, shift + k, mean + k, sum_dy + k,
+                           sum_dyx + k);
+    }
+    for (; r < rows; r++, x += ldx, dy += lddy)
         for (int32_t k = 0; k < c; k++) {
-            ft_real v = x[r * ldx + k];
-            ft_real g = passed(relu, dy[r * lddy + k], relu ? scale[k] : 0, v, relu ? shift[k] : 0);
+            ft_real g = passed(relu, dy[k], relu ? scale[k] : 0, x[k], relu ? shift[k] : 0);
             sum_dy[k] += g;
-            sum_dyx[k] += g * (v - mean[k]);
+            sum_dyx[k] += g * (x[k] - mean[k]);
         }
 }
 
