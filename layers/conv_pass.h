@@ -20,12 +20,12 @@ static inline void ft_touch(const ft_real *p, int32_t c) {
     for (int32_t k = 0; k < c; k += line) (void)*(const volatile ft_real *)(p + k);
 }
 
-/* n rows of p that will be read after so many pixels of the weight gradient; if there is more of it than a
- * cache line with every two pixels, the first part. */
+/* n rows of p that will be read after so many pixels of the weight gradient, which may be none; if there is
+ * more of it than a cache line with every two pixels, the first part. */
 static inline ft_ahead ft_ahead_plan(const ft_real *p, int64_t ld, int64_t channels, int64_t n,
                                      int64_t pixels) {
-    int64_t line = 64 / (int64_t)sizeof *p,
-            step = ft_ceil_div(2 * n * ft_ceil_div(channels, line) * line, pixels);
+    int64_t line = 64 / (int64_t)sizeof *p, lines = n * ft_ceil_div(channels, line),
+            step = pixels > 0 ? ft_ceil_div(2 * lines * line, pixels) : 0;
     if (channels == ld) channels *= n; /* nothing between them: as one */
     return (ft_ahead){p, ld, channels, 0, step < line ? step : line};
 }

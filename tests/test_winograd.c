@@ -419,12 +419,12 @@ START_TEST(threads_leave_the_same_bits) {
 }
 END_TEST
 
-/* What the direct method computes, whatever would be chosen. */
-static conv_result run_direct_method(const conv_sample *s) {
+/* What a method computes, whatever would be chosen, with memory for that many images. */
+static conv_result run_method(const ft_conv_method *method, const conv_sample *s, int32_t planned) {
     const conv_geometry *g = &s->g;
     conv_result r = conv_result_new(g);
     ft_conv_group group = {.args = &g->args,
-                           .x = g->x,
+                           .x = {planned, g->x.h, g->x.w, g->x.c},
                            .cin = g->x.c,
                            .cout = g->w.c,
                            .w = s->w,
@@ -433,21 +433,36 @@ static conv_result run_direct_method(const conv_sample *s) {
     ck_assert_int_eq(ft_window_geometry(&g->args.win, g->x.h, g->x.w, &group.geo), FT_OK);
     size_t scratch = 0;
     for (int pass = 0; pass < CONV_PASSES; pass++) {
-        size_t size = ft_conv_direct.scratch_size(&group, (ft_conv_pass)pass);
+        size_t size = method->scratch_size(&group, (ft_conv_pass)pass);
         scratch = size > scratch ? size : scratch;
     }
     group.scratch = conv_alloc(scratch * sizeof(ft_real));
-    ft_real *prepared = conv_alloc(ft_conv_direct.prepared_size(&group) * sizeof *prepared);
+    ft_real *prepared = conv_alloc(method->prepared_size(&group) * sizeof *prepared);
     ft_view x = conv_view(s->x, g->x), dy = conv_view(s->dy, g->y), y = conv_view(r.pass[0], g->y);
     ft_view dx = conv_view(r.pass[FT_CONV_INPUT_GRADIENT], g->x);
-    ft_conv_direct.prepare(&group, prepared);
-    ft_conv_direct.forward(&group, &x, NULL, prepared, &y, &(ft_epilogue){0});
-    ft_conv_direct.input_gradient(&group, &dy, &dx, 0);
-    ft_conv_direct.weight_gradient(&group, &x, NULL, &dy, r.pass[FT_CONV_WEIGHT_GRADIENT], 0);
+    method->prepare(&group, prepared);
+    method->forward(&group, &x, NULL, prepared, &y, &(ft_epilogue){0});
+    method->input_gradient(&group, &dy, &dx, 0);
+    method->weight_gradient(&group, &x, NULL, &dy, r.pass[FT_CONV_WEIGHT_GRADIENT], 0);
     free(prepared);
     free(group.scratch);
     return r;
 }
+
+/* The work is cut for the planned images: of one alone, most parts get nothing. */
+START_TEST(one_image_of_many_planned) {
+    conv_geometry g = geometry(1, 3, 1, (ft_shape){1, 1, 6, 40}, 48);
+    conv_sample s = conv_noise(&g, 80);
+    conv_result direct = run_method(&ft_conv_direct, &s, 1),
+                winograd = run_method(&ft_conv_winograd, &s, 4000);
+    for (int pass = 0; pass < CONV_PASSES; pass++)
+        for (int64_t i = 0; i < direct.size[pass]; i++)
+            ck_assert_double_eq_tol((double)winograd.pass[pass][i], (double)direct.pass[pass][i], tolerance);
+    conv_result_free(&direct);
+    conv_result_free(&winograd);
+    conv_sample_free(&s);
+}
+END_TEST
 
 START_TEST(direct_turns_it_off) {
     static const int32_t kernels[][3] = {{3, 3, 1}, {5, 5, 1}, {1, 3, 1}, {3, 1, 1}, {1, 5, 1},
@@ -457,7 +472,7 @@ START_TEST(direct_turns_it_off) {
         conv_geometry g = geometry(k[0], k[1], k[2], (ft_shape){2, 22, 23, 96}, 80);
         conv_sample s = conv_noise(&g, 60 + i);
         conv_result automatic = conv_run(&s, false), direct = conv_run(&s, true);
-        conv_result method = run_direct_method(&s);
+        conv_result method = run_method(&ft_conv_direct, &s, g.x.n);
         for (int pass = 0; pass < CONV_PASSES; pass++) {
             const char *text = conv_text(&g, pass);
             bool fast = pass != FT_CONV_WEIGHT_GRADIENT || k[2] == 1;
@@ -483,6 +498,7 @@ int main(void) {
     while (ft_isa_available(n_isas)) n_isas++;
     tcase_add_loop_test(t, transforms_are_what_they_say, 0, n_isas);
     tcase_add_test(t, threads_leave_the_same_bits);
+    tcase_add_test(t, one_image_of_many_planned);
     tcase_add_test(t, direct_turns_it_off);
     suite_add_tcase(s, t);
     SRunner *runner = srunner_create(s);
