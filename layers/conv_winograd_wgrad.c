@@ -8,8 +8,8 @@
  *
  * What decides the speed, by measurement: every group transforms its channels once more, and each of those
  * reads pixels from memory, so there is one group unless threads would stand idle; and a tile of dU is loaded
- * and stored once for a block, so blocks are large, although V and Y then leave the second-level cache. The
- * next point's are asked for while one's are multiplied.
+ * and stored once for a block, so blocks are large, although V and Y then leave the second-level cache. While
+ * they are multiplied, the pixels of the next block are asked for.
  * Splits depend on shapes alone: they decide the order of additions. Groups and blocks do not.
  */
 #include "layers/conv_pass.h"
@@ -122,23 +122,50 @@ static void transform_tile(const wgrad_job *job, const group *r, int64_t tile, i
                                    r->panel);
 }
 
-/* dU of the group += V^T Y over n tiles, point by point. */
-static void add_products(const wgrad_job *job, const group *r, int32_t n, ft_real *u, bool accumulate) {
+/* Lines y of one image to `end` of another. */
+static ft_ahead lines_ahead(const ft_view *v, int64_t image, int64_t y, int64_t last_image, int64_t end,
+                            int32_t channel, int32_t c, int64_t pixels) {
+    if (y < 0) y = 0;
+    if (end > v->h) end = v->h;
+    int64_t first = image * v->h + y, n = last_image * v->h + end - first;
+    return ft_ahead_plan(v->p + first * v->w * v->ld + channel, v->ld, c, n * v->w, pixels);
+}
+
+/* What tiles [first, end) are made of. */
+static void plan_next_block(const wgrad_job *job, const group *r, int64_t first, int64_t end, int64_t pixels,
+                            ft_ahead ahead[2]) {
+    const ft_winograd_wgrad *p = job->p;
+    const ft_winograd_grid *g = &p->grid;
+    ft_winograd_tile a = ft_winograd_tile_at(g, first), b = ft_winograd_tile_at(g, end - 1);
+    ahead[0] = lines_ahead(p->x, a.image, a.from_y - p->top, b.image, b.from_y - p->top + g->nh,
+                           p->x_channel + r->row0, r->rows, pixels);
+    ahead[1] =
+        lines_ahead(p->dy, a.image, a.y, b.image, b.y + g->mh, p->dy_channel + r->col0, r->cols, pixels);
+}
+
+/* dU of the group += V^T Y over n tiles, point by point. [next, next_end): the tiles of the next block; if it
+ * has none, the next point's V and Y are asked for. */
+static void add_products(const wgrad_job *job, const group *r, int32_t n, int64_t next, int64_t next_end,
+                         ft_real *u, bool accumulate) {
     const ft_winograd_wgrad *p = job->p;
     const int32_t nr = job->conv->nr, row_tiles = (int32_t)ft_ceil_div(r->rows, job->conv->mr);
     const int64_t panels = ft_ceil_div(r->cols, nr), pixels = row_tiles * panels * n; /* of a point */
+    ft_ahead ahead[2];
+    if (next < next_end) plan_next_block(job, r, next, next_end, pixels * p->grid.points, ahead);
     u += (int64_t)r->row0 * p->cols + r->col0;
     for (int32_t point = 0; point < p->grid.points; point++, u += job->weights) {
         ft_wgrad_run run = {r->v + point * r->step, r->y + point * r->step, n};
-        ft_ahead next_point[] = {ft_ahead_plan(run.x + r->step, r->rows, r->rows, n, pixels),
-                                 ft_ahead_plan(run.dy + r->step, r->panel, r->panel, panels, pixels)};
+        if (next == next_end) {
+            ahead[0] = ft_ahead_plan(run.x + r->step, r->rows, r->rows, n, pixels);
+            ahead[1] = ft_ahead_plan(run.dy + r->step, r->panel, r->panel, panels, pixels);
+        }
         ft_wgrad_tile t = {.runs = &run,
                            .n_runs = 1,
                            .x_step = r->rows,
                            .dy_step = nr,
                            .ldw = p->cols,
                            .accumulate = accumulate,
-                           .ahead = next_point};
+                           .ahead = ahead};
         for (int32_t k = 0; k < row_tiles; k++) {
             int32_t row = (int32_t)((int64_t)k * r->rows / row_tiles);
             t.rows = (int32_t)((int64_t)(k + 1) * r->rows / row_tiles) - row;
@@ -175,9 +202,10 @@ static void run_task(void *ctx, int64_t task, int32_t thread) {
     int64_t first = split * g->tiles / c->splits, end = (split + 1) * g->tiles / c->splits;
     for (int64_t tile = first; tile < end || tile == first; tile += c->tiles) {
         int32_t n = (int32_t)(end - tile < c->tiles ? end - tile : c->tiles);
+        int64_t next = tile + n, next_end = next + c->tiles < end ? next + c->tiles : end;
         for (int32_t i = 0; i < n; i++) touch_tile(p, &r, tile + i);
         for (int32_t i = 0; i < n; i++) transform_tile(job, &r, tile + i, i);
-        add_products(job, &r, n, job->u + split * g->points * job->weights, tile > first);
+        add_products(job, &r, n, next, next_end, job->u + split * g->points * job->weights, tile > first);
     }
 }
 
