@@ -34,11 +34,11 @@ INLINE void ask_ahead(const ft_real *p, int64_t ld) {
     UNROLL for (int i = 0; i < 4; i++) __builtin_prefetch(p + i * ld + AHEAD, 0, 2);
 }
 
-/* n channels of four rows. */
-INLINE void add_four_moments(const int32_t n, const ft_real *x, int64_t ldx, const ft_real *pivot,
-                             ft_real *restrict sum, ft_real *restrict squares) {
+/* Channels [first, end) of four rows. */
+INLINE void add_four_moments(const int32_t first, const int32_t end, const ft_real *x, int64_t ldx,
+                             const ft_real *pivot, ft_real *restrict sum, ft_real *restrict squares) {
     const ft_real *x1 = x + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
-    for (int32_t k = 0; k < n; k++) {
+    for (int32_t k = first; k < end; k++) {
         ft_real p = pivot[k], d0 = x[k] - p, d1 = x1[k] - p, d2 = x2[k] - p, d3 = x3[k] - p;
         sum[k] += (d0 + d1) + (d2 + d3);
         squares[k] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
@@ -54,9 +54,9 @@ static void moments(int64_t rows, int32_t c, const ft_real *x, int64_t ldx, ft_m
         int32_t k = 0;
         for (; k + LINE <= c; k += LINE) {
             ask_ahead(x + k, ldx);
-            add_four_moments(LINE, x + k, ldx, pivot + k, sum + k, squares + k);
+            add_four_moments(k, k + LINE, x, ldx, pivot, sum, squares);
         }
-        add_four_moments(c - k, x + k, ldx, pivot + k, sum + k, squares + k);
+        add_four_moments(k, c, x, ldx, pivot, sum, squares);
     }
     for (; r < rows; r++, x += ldx)
         for (int32_t k = 0; k < c; k++) {
@@ -102,13 +102,14 @@ static inline ft_real passed(bool relu, ft_real dy, ft_real scale, ft_real x, ft
     return !relu || scale * x + shift > 0 ? dy : 0;
 }
 
-/* n channels of four rows. */
-INLINE void add_four_norm_sums(const bool relu, const int32_t n, const ft_real *x, int64_t ldx,
-                               const ft_real *dy, int64_t lddy, const ft_real *scale, const ft_real *shift,
-                               const ft_real *mean, ft_real *restrict sum_dy, ft_real *restrict sum_dyx) {
+/* Channels [first, end) of four rows. */
+INLINE void add_four_norm_sums(const bool relu, const int32_t first, const int32_t end, const ft_real *x,
+                               int64_t ldx, const ft_real *dy, int64_t lddy, const ft_real *scale,
+                               const ft_real *shift, const ft_real *mean, ft_real *restrict sum_dy,
+                               ft_real *restrict sum_dyx) {
     const ft_real *x1 = x + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;
     const ft_real *d1 = dy + lddy, *d2 = d1 + lddy, *d3 = d2 + lddy;
-    for (int32_t k = 0; k < n; k++) {
+    for (int32_t k = first; k < end; k++) {
         ft_real m = mean[k], s = relu ? scale[k] : 0, t = relu ? shift[k] : 0;
         ft_real g0 = passed(relu, dy[k], s, x[k], t), g1 = passed(relu, d1[k], s, x1[k], t);
         ft_real g2 = passed(relu, d2[k], s, x2[k], t), g3 = passed(relu, d3[k], s, x3[k], t);
@@ -127,11 +128,9 @@ INLINE void norm_sums_of(const bool relu, int64_t rows, int32_t c, const ft_real
         for (; k + LINE <= c; k += LINE) {
             ask_ahead(x + k, ldx);
             ask_ahead(dy + k, lddy);
-            add_four_norm_sums(relu, LINE, x + k, ldx, dy + k, lddy, scale + k, shift + k, mean + k,
-                               sum_dy + k, sum_dyx + k);
+            add_four_norm_sums(relu, k, k + LINE, x, ldx, dy, lddy, scale, shift, mean, sum_dy, sum_dyx);
         }
-        add_four_norm_sums(relu, c - k, x + k, ldx, dy + k, lddy, scale + k, shift + k, mean + k, sum_dy + k,
-                           sum_dyx + k);
+        add_four_norm_sums(relu, k, c, x, ldx, dy, lddy, scale, shift, mean, sum_dy, sum_dyx);
     }
     for (; r < rows; r++, x += ldx, dy += lddy)
         for (int32_t k = 0; k < c; k++) {

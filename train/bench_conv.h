@@ -40,8 +40,9 @@ typedef struct ft_bench_conv {
 } ft_bench_conv;
 
 /* Times the convolutions on random normal numbers (the input passed through a ReLU), each pass for about 0.2
- * seconds, or twelve calls. The input gradient of convolutions of the image is left out, as in training.
- * FT_E_GRAPH: unknown network or a size that does not suit it; FT_E_MEMORY. *out then needs no free. */
+ * seconds but at least twelve calls. The input gradient of convolutions of the image is left out, as in
+ * training. FT_E_GRAPH: unknown network or a size that does not suit it; FT_E_MEMORY. *out then needs no
+ * free. */
 ft_err ft_bench_conv_run(const ft_bench_conv_options *o, ft_bench_conv *out);
 void ft_bench_conv_free(ft_bench_conv *b);
 
