@@ -17,8 +17,9 @@
 #include <string.h>
 
 enum {
-    BLOCK_PIXELS = 256, /* of x and dy that stay in the cache while every tile passes over them */
-    MAX_RUNS = BLOCK_PIXELS,
+    BLOCK_PIXELS = 256,       /* of x and dy that stay in the cache while every tile passes over them */
+    LARGE_BLOCK_PIXELS = 384, /* where tiles are large */
+    MAX_RUNS = LARGE_BLOCK_PIXELS,
     DEAL_CHANNELS = 96, /* of x that are dealt at a time: they, dy and dw share the second-level cache */
     LEAST_ROWS = 32,    /* channels of x that dealing pays */
     LEAST_PANELS = 6,   /* and of dy */
@@ -47,9 +48,15 @@ static int32_t n_groups(int32_t splits, int64_t pairs, int32_t lanes) {
     return (int32_t)(groups < pairs ? groups : pairs);
 }
 
+static bool has_large_tile(void) {
+    const ft_conv_kernels *kern = ft_conv_kernels_get();
+    return kern->mr * kern->nr >= LARGE_TILE;
+}
+
 /* Output lines that are worked on at a time. */
 static int64_t block_lines(int32_t width) {
-    return BLOCK_PIXELS / width > 0 ? BLOCK_PIXELS / width : 1;
+    int64_t lines = (has_large_tile() ? LARGE_BLOCK_PIXELS : BLOCK_PIXELS) / width;
+    return lines > 0 ? lines : 1;
 }
 
 static bool deals(int32_t rows, int32_t cols) {
@@ -57,8 +64,7 @@ static bool deals(int32_t rows, int32_t cols) {
 }
 
 static bool deals_x(int32_t rows, int32_t cols) {
-    const ft_conv_kernels *kern = ft_conv_kernels_get();
-    return deals(rows, cols) && kern->mr * kern->nr < LARGE_TILE;
+    return deals(rows, cols) && !has_large_tile();
 }
 
 /* Elements from one panel, so many channels wide, to the next. */
@@ -212,24 +218,44 @@ static void run_tiles(const wgrad_job *job, task *at, int64_t tap, int64_t first
             t.x_offset = (tile - px->first_tile) * px->x_tile;
             t.dy_offset = panel * px->dy_panel;
             t.dw = at->dw + tap * at->tap_step + row * at->ldw + col;
-            t.next = i + 1 == inner ? NULL : t.dw + (by_panel ? t.rows * at->ldw : nr);
+            if (by_panel)
+                t.next = i + 1 == inner ? NULL : t.dw + t.rows * at->ldw;
+            else
+                t.next = i + 1 == inner ? t.dw - col + t.rows * at->ldw : t.dw + nr;
             job->kern->wgrad(&t);
         }
 }
 
-/* The block after the one that ends before output line `stop`. */
-static void plan_next_block(const wgrad_job *job, task *t, int64_t stop) {
+/* dy of the block after the one that ends before output line `stop`. */
+static void plan_next_dy(const wgrad_job *job, task *t, int64_t stop) {
     const ft_conv_wgrad *p = job->p;
-    const ft_view *x = p->x, *dy = p->dy;
-    int64_t width = job->block * dy->w,
-            steps = (t->end_pair - t->begin_pair) * ft_ceil_div(p->cols, job->kern->nr) * width;
-    int32_t channel = tile_start(job, t->begin_pair / job->taps);
+    int64_t width = job->block * p->dy->w, panels = ft_ceil_div(p->cols, job->kern->nr);
+    t->ahead[1] = ft_ahead_plan(dy_at(job, stop), p->dy->ld, p->cols, width,
+                                (t->end_pair - t->begin_pair) * panels * width);
+}
+
+/* The input line that the first tap of an output line reads, were there no padding. */
+static const ft_real *x_at(const wgrad_job *job, int64_t line) {
+    const ft_conv_wgrad *p = job->p;
+    int64_t row = line / p->dy->h * p->x->h + line % p->dy->h * p->win.sh;
+    return p->x->p + row * p->x->w * p->x->ld + p->x_channel;
+}
+
+/* x of the tile after this one, under the same tap or the next one or, after the last, of the next block. The
+ * lines of the cache in which its first channels lie this one reads as well. */
+static void plan_next_tile(const wgrad_job *job, task *t, int64_t tap, int64_t tile, int64_t line,
+                           int64_t stop) {
+    const ft_conv_wgrad *p = job->p;
+    if (++tile >= tile_from(job, t->end_pair, tap)) {
+        bool last = ++tap == job->taps;
+        if (last) line = stop;
+        tile = tile_from(job, t->begin_pair, last ? 0 : tap);
+    }
+    int64_t width = job->block * p->dy->w, panels = ft_ceil_div(p->cols, job->kern->nr);
     bool all = job->taps > 1; /* the pixels between those of one tap are another's */
-    int64_t step = all ? 1 : p->win.sw, line = stop / dy->h * x->h + stop % dy->h * p->win.sh;
-    t->ahead[0] = ft_ahead_plan(x->p + line * x->w * x->ld + p->x_channel + channel, step * x->ld,
-                                tile_start(job, tile_from(job, t->end_pair, 0)) - channel,
-                                all ? job->block * p->win.sh * x->w : width, steps);
-    t->ahead[1] = ft_ahead_plan(dy_at(job, stop), dy->ld, p->cols, width, steps);
+    t->ahead[0] = ft_ahead_plan(x_at(job, line) + (tile_start(job, tile + 1) - 1) / LINE * LINE,
+                                (all ? 1 : p->win.sw) * p->x->ld, LINE,
+                                all ? job->block * p->win.sh * p->x->w : width, panels * width);
 }
 
 /* After tiles [first, end) of the block of output lines [line, stop): the tiles that follow or, after the
@@ -237,12 +263,8 @@ static void plan_next_block(const wgrad_job *job, task *t, int64_t stop) {
 static void plan_next_deal(const wgrad_job *job, task *t, int64_t line, int64_t stop, int64_t first,
                            int64_t end) {
     const ft_conv_wgrad *p = job->p;
-    const ft_view *x = p->x, *dy = p->dy;
-    const int64_t width = job->block * dy->w, panels = ft_ceil_div(p->cols, job->kern->nr);
+    const int64_t width = job->block * p->dy->w, panels = ft_ceil_div(p->cols, job->kern->nr);
     const int64_t steps = (end - first) * panels * width;
-    if (first == t->begin_pair)
-        t->ahead[1] = ft_ahead_plan(dy_at(job, stop), dy->ld, p->cols, width,
-                                    (t->end_pair - t->begin_pair) * panels * width);
     if (end == t->end_pair) {
         line = stop;
         end = t->begin_pair;
@@ -250,9 +272,8 @@ static void plan_next_deal(const wgrad_job *job, task *t, int64_t line, int64_t 
     int64_t last = end + DEAL_CHANNELS / job->kern->mr;
     if (last > t->end_pair) last = t->end_pair;
     int32_t channel = tile_start(job, end);
-    const ft_real *at =
-        x->p + (line / dy->h * x->h + line % dy->h * p->win.sh) * x->w * x->ld + p->x_channel + channel;
-    t->ahead[0] = ft_ahead_plan(at, p->win.sw * x->ld, tile_start(job, last) - channel, width, steps);
+    t->ahead[0] = ft_ahead_plan(x_at(job, line) + channel, p->win.sw * p->x->ld,
+                                tile_start(job, last) - channel, width, steps);
 }
 
 /* Tiles [tile, end) of a tap whose pixels are dealt out first. */
@@ -274,7 +295,7 @@ static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop)
     const ft_conv_kernels *kern = job->kern;
     ft_wgrad_run runs[MAX_RUNS];
     if (job->deals) deal_dy(job, line, stop, t->dy_panels);
-    if (!job->deals_x) plan_next_block(job, t, stop);
+    plan_next_dy(job, t, stop);
     for (int64_t tap = 0; tap < job->taps; tap++) {
         int64_t tile = tile_from(job, t->begin_pair, tap), end = tile_from(job, t->end_pair, tap);
         pixels px = {.runs = runs,
@@ -284,10 +305,14 @@ static void run_block(const wgrad_job *job, task *t, int64_t line, int64_t stop)
                      .x_step = p->win.sw * p->x->ld,
                      .dy_step = job->deals ? kern->nr : p->dy->ld};
         if (px.n == 0 || tile == end) continue;
-        if (job->deals_x)
+        if (job->deals_x) {
             deal_and_run_tiles(job, t, tap, tile, end, line, stop, &px);
-        else
-            run_tiles(job, t, tap, tile, end, &px);
+            continue;
+        }
+        for (; tile < end; tile++) {
+            plan_next_tile(job, t, tap, tile, line, stop);
+            run_tiles(job, t, tap, tile, tile + 1, &px);
+        }
     }
 }
 
