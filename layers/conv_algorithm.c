@@ -25,8 +25,6 @@ ft_conv_algorithm ft_conv_choose(const ft_conv_args *a, ft_shape x, ft_shape w, 
     const ft_window *win = &a->win;
     ft_geometry geo;
     if (direct || !ft_winograd_supports(win)) return by_definition;
-    /* Few multiplications would be saved, and all of dU leaves the caches with every block of tiles. */
-    if (pass == FT_CONV_WEIGHT_GRADIENT && win->sh > 1) return by_definition;
     if (ft_window_geometry(win, x.h, x.w, &geo) != FT_OK) return by_definition;
     int32_t cin = x.c / a->groups, cout = w.c / a->groups;
     if (cin < LEAST_CHANNELS || cout < LEAST_CHANNELS) return by_definition;

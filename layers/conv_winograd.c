@@ -58,12 +58,12 @@ ft_winograd_grid ft_winograd_grid_make(const ft_window *win, const ft_geometry *
     return g;
 }
 
-/* The matrix of transformed weights that a point is multiplied by. */
-static int32_t weight_of(const ft_winograd_grid *g, int32_t point) {
-    if (g->weights == g->points) return point;
-    int32_t points = ft_winograd_points(g->form), weights = ft_winograd_weights(g->form), last = weights - 1;
-    int32_t i = point / points, j = point % points;
-    return (i < last ? i : last) * weights + (j < last ? j : last);
+/* Along one axis the last of the weights is that of all points from there on. */
+ft_winograd_point_set ft_winograd_points_of(const ft_winograd_grid *g, int32_t matrix) {
+    int32_t points = ft_winograd_points(g->form), weights = ft_winograd_weights(g->form);
+    if (g->weights == g->points || matrix >= g->weights) return (ft_winograd_point_set){matrix, 1, 1, 1};
+    int32_t i = matrix / weights, j = matrix % weights, last = weights - 1, most = points - last;
+    return (ft_winograd_point_set){i * points + j, i == last ? most : 1, j == last ? most : 1, points};
 }
 
 /* ---- weights ---- */
@@ -298,11 +298,14 @@ static void run_panel(const winograd_job *job, int64_t block, int32_t panel, con
     int64_t v_step = (int64_t)n * p->kc + LINE, step = (int64_t)n * width + LINE;
     ft_product t = {.rows = n, .kc = p->kc, .cols = width, .lda = p->kc, .ldc = width, .narrow = width < nr};
     const ft_real *u = p->u + (int64_t)j0 * p->grid.weights * p->kc;
-    for (int32_t i = 0; i < p->grid.points; i++) {
-        t.a = v + i * v_step;
-        t.b = u + (int64_t)weight_of(&p->grid, i) * p->kc * width;
-        t.c = products + i * step;
-        job->conv->product(&t);
+    for (int32_t matrix = 0; matrix < p->grid.weights; matrix++, u += (int64_t)p->kc * width) {
+        ft_winograd_point_set s = ft_winograd_points_of(&p->grid, matrix);
+        t.b = u;
+        for (int32_t i = 0; i < ft_winograd_set_size(&s); i++) {
+            t.a = v + ft_winograd_set_point(&s, i) * v_step;
+            t.c = products + ft_winograd_set_point(&s, i) * step;
+            job->conv->product(&t);
+        }
     }
     if (p->finish.accumulate) touch_outputs(job, first, n, j0, cols);
     for (int32_t i = 0, unit = job->plan.unit; i < n; i += unit)

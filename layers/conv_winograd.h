@@ -5,8 +5,7 @@
  * --A^T P A--> y
  *
  * For stride 1, kernels of 3x3, 5x5 and of 3, 5 or 7 along one axis; tiles of 4 outputs along every axis
- * where the kernel is longer than 1. For stride 2, 3x3 alone, and not the weight gradient; tiles of 3
- * outputs.
+ * where the kernel is longer than 1. For stride 2, 3x3 alone; tiles of 3 outputs.
  */
 #ifndef FACET_LAYERS_CONV_WINOGRAD_H
 #define FACET_LAYERS_CONV_WINOGRAD_H
@@ -63,8 +62,8 @@ void ft_winograd_run(const ft_winograd_pass *p);
 size_t ft_winograd_scratch(const ft_winograd_grid *g, int32_t kc, int32_t cols, int32_t lanes);
 int64_t ft_winograd_chunks(const ft_winograd_grid *g); /* of moments */
 
-/* dw[tap][i][j] = beta*dw + sum over pixels of x(y - top + ky, x - left + kx)[x_channel + i] dy(y,
- * x)[dy_channel + j] for stride 1; dw is [kh*kw][rows][ldw]. */
+/* dw[tap][i][j] = beta*dw + sum over pixels of x(s*y - top + ky, s*x - left + kx)[x_channel + i] dy(y,
+ * x)[dy_channel + j], s being the stride; dw is [kh*kw][rows][ldw]. */
 typedef struct ft_winograd_wgrad {
     const ft_view *x, *dy;
     ft_winograd_grid grid; /* of dy, for its n */
@@ -80,6 +79,19 @@ typedef struct ft_winograd_wgrad {
 } ft_winograd_wgrad;
 void ft_winograd_wgrad_run(const ft_winograd_wgrad *p);
 size_t ft_winograd_wgrad_scratch(const ft_winograd_grid *g, int32_t rows, int32_t cols, int32_t lanes);
+
+/* The points that are multiplied by the same matrix of transformed weights: `rows` times `columns` of them,
+ * from point `first` on, the rows `row` points apart. */
+typedef struct ft_winograd_point_set {
+    int32_t first, rows, columns, row;
+} ft_winograd_point_set;
+ft_winograd_point_set ft_winograd_points_of(const ft_winograd_grid *g, int32_t matrix);
+static inline int32_t ft_winograd_set_size(const ft_winograd_point_set *s) {
+    return s->rows * s->columns;
+}
+static inline int32_t ft_winograd_set_point(const ft_winograd_point_set *s, int32_t i) {
+    return s->first + i / s->columns * s->row + i % s->columns;
+}
 
 /* Where a tile's outputs begin, and its inputs without padding. */
 typedef struct ft_winograd_tile {

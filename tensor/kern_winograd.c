@@ -188,12 +188,27 @@ INLINE void strided_back_output(vec *o, const vec *v) {
     UNROLL for (int i = 0; i < 3; i++) o[1 + 2 * i] = v[4 + i];
 }
 
+INLINE void strided_output_gradient(vec *o, const vec *y) {
+    vec outer = y[0] + y[2];
+    o[0] = y[0];
+    o[1] = outer + y[1];
+    o[2] = outer - y[1];
+    o[3] = y[2];
+    UNROLL for (int i = 0; i < 3; i++) o[4 + i] = y[i];
+}
+
 INLINE void strided_weight(vec *o, const vec *w) {
     o[0] = -w[0];
     o[1] = times(0.5, w[0] + w[2]);
     o[2] = times(0.5, w[0] - w[2]);
     o[3] = w[2];
     o[4] = w[1];
+}
+
+INLINE void strided_weight_gradient(vec *o, const vec *u) {
+    o[0] = times(0.5, u[1] + u[2]) - u[0];
+    o[1] = u[4];
+    o[2] = times(0.5, u[1] - u[2]) + u[3];
 }
 
 /* ---- along one axis of a form ---- */
@@ -215,7 +230,10 @@ INLINE void output_axis(const form shape, vec *o, const vec *v) {
         whole_output(ft_winograd_taps(shape), o, v);
 }
 INLINE void output_gradient_axis(const form shape, vec *o, const vec *y) {
-    whole_output_gradient(ft_winograd_taps(shape), o, y);
+    if (shape == FT_WINOGRAD_STRIDED)
+        strided_output_gradient(o, y);
+    else
+        whole_output_gradient(ft_winograd_taps(shape), o, y);
 }
 INLINE void weight_axis(const form shape, vec *o, const vec *w) {
     if (shape >= FT_WINOGRAD_STRIDED)
@@ -224,7 +242,10 @@ INLINE void weight_axis(const form shape, vec *o, const vec *w) {
         whole_weight(ft_winograd_taps(shape), o, w);
 }
 INLINE void weight_gradient_axis(const form shape, vec *o, const vec *u) {
-    whole_weight_gradient(ft_winograd_taps(shape), o, u);
+    if (shape == FT_WINOGRAD_STRIDED)
+        strided_weight_gradient(o, u);
+    else
+        whole_weight_gradient(ft_winograd_taps(shape), o, u);
 }
 
 /* ---- one vector of channels, from column k on, n of them ---- */
@@ -374,25 +395,25 @@ INLINE int32_t tile_outputs(form shape) {
     case shape:                                \
         EACH_VECTOR(shape, call, __VA_ARGS__); \
         break
-#define WHOLE_CASES(call, ...)                          \
+#define FORWARD_CASES(call, ...)                        \
     FORM_CASE(FT_WINOGRAD_LINE_3, call, __VA_ARGS__);   \
     FORM_CASE(FT_WINOGRAD_LINE_5, call, __VA_ARGS__);   \
     FORM_CASE(FT_WINOGRAD_LINE_7, call, __VA_ARGS__);   \
     FORM_CASE(FT_WINOGRAD_SQUARE_3, call, __VA_ARGS__); \
-    FORM_CASE(FT_WINOGRAD_SQUARE_5, call, __VA_ARGS__)
+    FORM_CASE(FT_WINOGRAD_SQUARE_5, call, __VA_ARGS__); \
+    FORM_CASE(FT_WINOGRAD_STRIDED, call, __VA_ARGS__)
 #define EACH_FORM(call, ...)                                    \
     switch (shape) {                                            \
-        WHOLE_CASES(call, __VA_ARGS__);                         \
-        FORM_CASE(FT_WINOGRAD_STRIDED, call, __VA_ARGS__);      \
+        FORWARD_CASES(call, __VA_ARGS__);                       \
         FORM_CASE(FT_WINOGRAD_STRIDED_BACK, call, __VA_ARGS__); \
     default:                                                    \
         break;                                                  \
     }
-#define EACH_WHOLE_FORM(call, ...)      \
-    switch (shape) {                    \
-        WHOLE_CASES(call, __VA_ARGS__); \
-    default:                            \
-        break;                          \
+#define EACH_FORWARD_FORM(call, ...)      \
+    switch (shape) {                      \
+        FORWARD_CASES(call, __VA_ARGS__); \
+    default:                              \
+        break;                            \
     }
 
 static void data(form shape, int32_t c, const ft_real *const *d, const ft_winograd_start *start, ft_real *v,
@@ -438,14 +459,14 @@ static void output(form shape, int32_t c, const ft_real *p, int64_t step, ft_rea
 }
 static void output_gradient(form shape, int32_t c, const ft_real *const *dy, ft_real *v, int64_t step,
                             int64_t panel) {
-    EACH_WHOLE_FORM(output_gradient_vector, dy, v, step, panel)
+    EACH_FORWARD_FORM(output_gradient_vector, dy, v, step, panel)
 }
 static void weight(form shape, int32_t c, const ft_real *w, int64_t tap_step, ft_real *u, int64_t step) {
     EACH_FORM(weight_vector, w, tap_step, u, step)
 }
 static void weight_gradient(form shape, int32_t c, const ft_real *u, int64_t step, ft_real *dw,
                             int64_t tap_step, ft_real beta) {
-    EACH_WHOLE_FORM(weight_gradient_vector, u, step, dw, tap_step, beta)
+    EACH_FORWARD_FORM(weight_gradient_vector, u, step, dw, tap_step, beta)
 }
 
 const ft_winograd_kernels FT_KERN_TABLE(winograd) = {

@@ -180,7 +180,7 @@ typedef struct ft_winograd_kernels {
     void (*output)(ft_winograd_form form, int32_t c, const ft_real *p, int64_t step, ft_real *const *y,
                    const ft_finish *finish);
     /* v = A dy A^T: output's transpose, for the weight gradient. The channels go to panels as wide as
-     * ft_conv_kernels' nr, `panel` elements apart. Not for strided forms, nor is weight_gradient. */
+     * ft_conv_kernels' nr, `panel` elements apart. Not STRIDED_BACK, nor weight_gradient. */
     void (*output_gradient)(ft_winograd_form form, int32_t c, const ft_real *const *dy, ft_real *v,
                             int64_t step, int64_t panel);
     /* u = G w G^T of the taps, tap_step elements apart. */
