@@ -14,12 +14,17 @@ static size_t prepared_size(const ft_conv_group *g) {
     return ft_conv_packed_size(ft_conv_taps(g), g->cin, g->cout);
 }
 
+static size_t pixels_size(const ft_conv_group *g, int32_t kc) {
+    return ft_conv_taps(g) == 1 ? ft_pointwise_scratch(kc, g->lanes) : 0;
+}
+
 static size_t scratch_size(const ft_conv_group *g, ft_conv_pass pass) {
     switch (pass) {
     case FT_CONV_FORWARD:
-        return zeros_size(g);
+        return zeros_size(g) + pixels_size(g, g->cin);
     case FT_CONV_INPUT_GRADIENT:
-        return ft_conv_packed_size(ft_conv_taps(g), g->cout, g->cin) + (size_t)g->cout;
+        return ft_conv_packed_size(ft_conv_taps(g), g->cout, g->cin) + (size_t)g->cout +
+               pixels_size(g, g->cout);
     default:
         return ft_conv_wgrad_scratch((int64_t)g->x.n * g->geo.oh, g->geo.ow, ft_conv_taps(g), g->cin, g->cout,
                                      g->lanes);
@@ -59,7 +64,9 @@ static void forward(const ft_conv_group *g, const ft_view *x, const ft_epilogue 
                    .packed = prepared,
                    .zeros = g->scratch,
                    .finish = {.scale = epilogue->scale, .shift = epilogue->shift, .relu = epilogue->relu},
-                   .moments = g->moments};
+                   .moments = g->moments,
+                   .scratch = g->scratch + zeros_size(g),
+                   .lanes = g->lanes};
     for (int32_t t = 0; t < p.taps; t++) {
         p.dy[t] = t / win->kw * win->dh - g->geo.top;
         p.dx[t] = t % win->kw * win->dw - g->geo.left;
@@ -117,7 +124,9 @@ static void input_gradient(const ft_conv_group *g, const ft_view *dy, const ft_v
                    .packed_taps = ft_conv_taps(g),
                    .packed = packed,
                    .zeros = zeros,
-                   .finish.accumulate = beta != 0};
+                   .finish.accumulate = beta != 0,
+                   .scratch = packed + ft_conv_packed_size(ft_conv_taps(g), g->cout, g->cin),
+                   .lanes = g->lanes};
     for (p.y0 = 0; p.y0 < win->sh && p.y0 < dx->h; p.y0++)
         for (p.x0 = 0; p.x0 < win->sw && p.x0 < dx->w; p.x0++) input_gradient_phase(g, &p);
 }

@@ -45,6 +45,8 @@ typedef struct ft_gather {
     const ft_real *zeros;      /* kc zeros */
     ft_finish finish;          /* by written channel, from dst_channel on */
     const ft_moments *moments; /* of dst, to be gathered where every pixel of it is written; NULL: not */
+    ft_real *scratch;          /* ft_pointwise_scratch elements */
+    int32_t lanes;             /* threads that scratch was sized for */
 } ft_gather;
 void ft_gather_run(const ft_gather *g);
 /* At most as many chunks of moments come of so many pixels. */
@@ -54,6 +56,7 @@ int64_t ft_gather_chunks(int32_t taps, int64_t pixels);
 bool ft_is_pointwise(const ft_gather *g);
 void ft_pointwise_run(const ft_gather *g);
 int64_t ft_pointwise_chunks(int32_t kc, int64_t pixels);
+size_t ft_pointwise_scratch(int32_t kc, int32_t lanes);
 
 /* Packs B_t[k][j] = w[t*tap_step + k*k_step + j*j_step], k < kc, j < cols, into panels of nr (a last one of
  * nr/2 when that is enough): [panel][tap][k][column], zeros behind the last column. */
