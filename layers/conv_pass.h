@@ -7,10 +7,18 @@
 #define FACET_LAYERS_CONV_PASS_H
 
 #include "layers/window.h"
+#include "tensor/kernels.h"
 #include "tensor/moments.h"
 #include "tensor/par.h"
 
-enum { FT_MAX_TAPS = 512 };
+enum { FT_MAX_TAPS = 512, FT_LARGE_TILE = 200 /* products for a pixel or an input channel */ };
+
+/* AVX-512's is: it works long on what it has loaded, and processors that have it have a second-level cache of
+ * 1 MB or more, others often half of that. */
+static inline bool ft_has_large_tile(void) {
+    const ft_conv_kernels *kern = ft_conv_kernels_get();
+    return kern->mr * kern->nr >= FT_LARGE_TILE;
+}
 
 /* Reads a number of every cache line of p[0..c). Done for a whole block of rows before they are worked on,
  * this brings them in at the memory's full speed; the processor drops prefetches that come in such numbers.

@@ -23,7 +23,6 @@ enum {
     DEAL_CHANNELS = 96, /* of x that are dealt at a time: they, dy and dw share the second-level cache */
     LEAST_ROWS = 32,    /* channels of x that dealing pays */
     LEAST_PANELS = 6,   /* and of dy */
-    LARGE_TILE = 200,   /* products for a pixel */
     LINE = 64 / sizeof(ft_real), /* of the cache */
     PANEL_GAP = LINE,            /* so that panels do not all begin in one cache set */
     PIXELS_PER_SPLIT = 3000,     /* below this, adding the partial sums costs more than 2 % */
@@ -48,14 +47,9 @@ static int32_t n_groups(int32_t splits, int64_t pairs, int32_t lanes) {
     return (int32_t)(groups < pairs ? groups : pairs);
 }
 
-static bool has_large_tile(void) {
-    const ft_conv_kernels *kern = ft_conv_kernels_get();
-    return kern->mr * kern->nr >= LARGE_TILE;
-}
-
 /* Output lines that are worked on at a time. */
 static int64_t block_lines(int32_t width) {
-    int64_t lines = (has_large_tile() ? LARGE_BLOCK_PIXELS : BLOCK_PIXELS) / width;
+    int64_t lines = (ft_has_large_tile() ? LARGE_BLOCK_PIXELS : BLOCK_PIXELS) / width;
     return lines > 0 ? lines : 1;
 }
 
@@ -64,7 +58,7 @@ static bool deals(int32_t rows, int32_t cols) {
 }
 
 static bool deals_x(int32_t rows, int32_t cols) {
-    return deals(rows, cols) && !has_large_tile();
+    return deals(rows, cols) && !ft_has_large_tile();
 }
 
 /* Elements from one panel, so many channels wide, to the next. */

@@ -12,7 +12,8 @@
 #include <string.h>
 
 enum {
-    V_BYTES = 320 << 10, /* of one block */
+    V_BYTES = 320 << 10,       /* of one block */
+    LARGE_V_BYTES = 512 << 10, /* where the cache is large */
     MOST_UNITS = 4,
     WANTED_TASKS = 24,
     LINE = 16, /* elements between the points of a tile, so that they do not all fall into one cache set */
@@ -172,8 +173,8 @@ static int32_t unit_tiles(void) {
 /* Depends on shapes alone, like everything that decides how work is cut. */
 static block_plan plan_blocks(const ft_winograd_grid *g, int32_t kc, int32_t cols) {
     int32_t unit = unit_tiles();
-    int64_t units = ft_ceil_div(g->planned, unit),
-            most = V_BYTES / (g->points * kc * (int64_t)sizeof(float) * unit);
+    int64_t units = ft_ceil_div(g->planned, unit), bytes = ft_has_large_tile() ? LARGE_V_BYTES : V_BYTES,
+            most = bytes / (g->points * kc * (int64_t)sizeof(float) * unit);
     most = most < 1 ? 1 : most > MOST_UNITS ? MOST_UNITS : most;
     block_plan b = {.unit = unit, .panels = (int32_t)ft_ceil_div(cols, ft_conv_kernels_get()->nr)};
     b.blocks = (int32_t)ft_ceil_div(units, most);
