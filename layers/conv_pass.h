@@ -12,6 +12,7 @@
 #include "tensor/par.h"
 
 enum { FT_MAX_TAPS = 512, FT_LARGE_TILE = 200 /* products for a pixel or an input channel */ };
+enum { FT_LINE = 64 / sizeof(ft_real) /* of the cache */ };
 
 /* AVX-512's is: it works long on what it has loaded, and processors that have it have a second-level cache of
  * 1 MB or more, others often half of that. */
@@ -24,18 +25,17 @@ static inline bool ft_has_large_tile(void) {
  * this brings them in at the memory's full speed; the processor drops prefetches that come in such numbers.
  */
 static inline void ft_touch(const ft_real *p, int32_t c) {
-    int32_t line = 64 / (int32_t)sizeof *p;
-    for (int32_t k = 0; k < c; k += line) (void)*(const volatile ft_real *)(p + k);
+    for (int32_t k = 0; k < c; k += FT_LINE) (void)*(const volatile ft_real *)(p + k);
 }
 
 /* n rows of p that will be read after so many pixels of the weight gradient, which may be none; if there is
  * more of it than a cache line with every two pixels, the first part. */
 static inline ft_ahead ft_ahead_plan(const ft_real *p, int64_t ld, int64_t channels, int64_t n,
                                      int64_t pixels) {
-    int64_t line = 64 / (int64_t)sizeof *p, lines = n * ft_ceil_div(channels, line),
-            step = pixels > 0 ? ft_ceil_div(2 * lines * line, pixels) : 0;
+    int64_t lines = n * ft_ceil_div(channels, FT_LINE),
+            step = pixels > 0 ? ft_ceil_div(2 * lines * FT_LINE, pixels) : 0;
     if (channels == ld) channels *= n; /* nothing between them: as one */
-    return (ft_ahead){p, ld, channels, 0, step < line ? step : line};
+    return (ft_ahead){p, ld, channels, 0, step < FT_LINE ? step : FT_LINE};
 }
 
 /* dst(y0 + ystep*i, x0 + xstep*j) = sum over taps t of src(sy*i + dy[t], sx*j + dx[t]) B_b[t], for i < gh, j

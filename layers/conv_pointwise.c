@@ -18,8 +18,7 @@ enum {
     WANTED_TASKS = 24,
     EVEN = 4, /* blocks are so many or a multiple, so that threads get the same */
     PAGE = 4096 / sizeof(ft_real),
-    PLACES = 8,                 /* in a set of the first-level cache */
-    LINE = 64 / sizeof(ft_real) /* of the cache */
+    PLACES = 8 /* in a set of the first-level cache */
 };
 
 bool ft_is_pointwise(const ft_gather *g) {
@@ -55,7 +54,7 @@ int64_t ft_pointwise_chunks(int32_t kc, int64_t pixels) {
 }
 
 static int64_t copy_size(int32_t kc) {
-    return block_pixels(kc) * (kc + LINE);
+    return block_pixels(kc) * (kc + FT_LINE);
 }
 
 size_t ft_pointwise_scratch(int32_t kc, int32_t lanes) {
@@ -76,7 +75,7 @@ static void touch_block(const pointwise_job *job, int64_t first, int64_t end, in
 }
 
 static void copy_pixels(ft_product *t, ft_real *to) {
-    int64_t ld = t->kc + LINE;
+    int64_t ld = t->kc + FT_LINE;
     for (int64_t i = 0; i < t->rows; i++) memcpy(to + i * ld, t->a + i * t->lda, (size_t)t->kc * sizeof *to);
     t->a = to;
     t->lda = ld;

@@ -20,12 +20,11 @@ enum {
     BLOCK_PIXELS = 256,       /* of x and dy that stay in the cache while every tile passes over them */
     LARGE_BLOCK_PIXELS = 384, /* where tiles are large */
     MAX_RUNS = LARGE_BLOCK_PIXELS,
-    DEAL_CHANNELS = 96, /* of x that are dealt at a time: they, dy and dw share the second-level cache */
-    LEAST_ROWS = 32,    /* channels of x that dealing pays */
-    LEAST_PANELS = 6,   /* and of dy */
-    LINE = 64 / sizeof(ft_real), /* of the cache */
-    PANEL_GAP = LINE,            /* so that panels do not all begin in one cache set */
-    PIXELS_PER_SPLIT = 3000,     /* below this, adding the partial sums costs more than 2 % */
+    DEAL_CHANNELS = 96,      /* of x that are dealt at a time: they, dy and dw share the second-level cache */
+    LEAST_ROWS = 32,         /* channels of x that dealing pays */
+    LEAST_PANELS = 6,        /* and of dy */
+    PANEL_GAP = FT_LINE,     /* so that panels do not all begin in one cache set */
+    PIXELS_PER_SPLIT = 3000, /* below this, adding the partial sums costs more than 2 % */
     MAX_SPLITS = 32,
     MAX_PARTIAL = 4 << 20, /* elements of all partial sums together */
     LEAST_TASKS = 1,       /* for each lane; every group reads all of dy once more */
@@ -247,8 +246,8 @@ static void plan_next_tile(const wgrad_job *job, task *t, int64_t tap, int64_t t
     }
     int64_t width = job->block * p->dy->w, panels = ft_ceil_div(p->cols, job->kern->nr);
     bool all = job->taps > 1; /* the pixels between those of one tap are another's */
-    t->ahead[0] = ft_ahead_plan(x_at(job, line) + (tile_start(job, tile + 1) - 1) / LINE * LINE,
-                                (all ? 1 : p->win.sw) * p->x->ld, LINE,
+    t->ahead[0] = ft_ahead_plan(x_at(job, line) + (tile_start(job, tile + 1) - 1) / FT_LINE * FT_LINE,
+                                (all ? 1 : p->win.sw) * p->x->ld, FT_LINE,
                                 all ? job->block * p->win.sh * p->x->w : width, panels * width);
 }
 
