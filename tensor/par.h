@@ -2,6 +2,8 @@
  *
  * Work is cut into chunks whose number depends on shapes, never on the number of threads, and partial results
  * are added in the order of the chunks, so every result has the same bits for any number of threads.
+ *
+ * How long a waiting thread keeps its core is the program's to say: tools/short_waits.h.
  */
 #ifndef FACET_TENSOR_PAR_H
 #define FACET_TENSOR_PAR_H

@@ -54,6 +54,29 @@ START_TEST(missing_arguments_show_the_usage) {
 }
 END_TEST
 
+#if !defined(__clang__)
+/* GCC's OpenMP shows here what it read before main began. */
+START_TEST(threads_wait_shortly_unless_told_how) {
+    static const char *const programs[] = {"ft-train", "ft-eval", "ft-predict",
+                                           "ft-bench", "ft-data", "ft-model"};
+    const char *shortly = "GOMP_SPINCOUNT = '10000'";
+    ck_assert_int_eq(unsetenv("OMP_WAIT_POLICY"), 0);
+    ck_assert_int_eq(unsetenv("GOMP_SPINCOUNT"), 0);
+    ck_assert_int_eq(setenv("OMP_DISPLAY_ENV", "verbose", 1), 0);
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        tool_run *r = tool("%s --version", programs[i]);
+        assert_ends(r, 0);
+        assert_has(r->out, programs[i]);
+        assert_has(r->err, shortly);
+    }
+    ck_assert_int_eq(setenv("GOMP_SPINCOUNT", "77", 1), 0);
+    tool_run *r = tool("ft-bench --version");
+    assert_has(r->err, "GOMP_SPINCOUNT = '77'");
+    ck_assert_ptr_null(strstr(r->err, shortly));
+}
+END_TEST
+#endif
+
 START_TEST(a_full_disk_is_noticed) {
     char command[512];
     snprintf(command, sizeof command, "%s/ft-model summary lenet >/dev/full 2>stderr.txt", FACET_PROGRAMS);
@@ -363,6 +386,9 @@ int main(void) {
     tcase_add_test(t, wrong_options_are_named);
     tcase_add_test(t, numbers_are_checked);
     tcase_add_test(t, missing_arguments_show_the_usage);
+#if !defined(__clang__)
+    tcase_add_test(t, threads_wait_shortly_unless_told_how);
+#endif
     tcase_add_test(t, a_full_disk_is_noticed);
     tcase_add_test(t, inception_v3_is_as_published);
     tcase_add_test(t, totals_come_as_json);

@@ -2,6 +2,7 @@
 #include "tensor/kernels.h"
 #include "tensor/par.h"
 #include "tools/cli.h"
+#include "tools/short_waits.h"
 #include "train/bench.h"
 #include "train/bench_conv.h"
 #include "train/bench_images.h"
@@ -252,6 +253,7 @@ static int images(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    ft_short_waits(argv);
     static const ft_cli_command commands[] = {
         {"peak", "The processor's limit in floating-point operations per second.", peak},
         {"conv", "Each convolution of a network alone, pass by pass, beside that limit.", conv},

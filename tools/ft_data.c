@@ -2,6 +2,7 @@
 #include "data/pack.h"
 #include "data/split_print.h"
 #include "tools/cli.h"
+#include "tools/short_waits.h"
 #include "train/preview.h"
 #include "train/progress_bar.h"
 
@@ -269,6 +270,7 @@ static int preview(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    ft_short_waits(argv);
     static const ft_cli_command commands[] = {{"stats", "what is in a data set", stats},
                                               {"check", "which images cannot be used, and why", check},
                                               {"split", "how it is divided", split},

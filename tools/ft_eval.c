@@ -2,6 +2,7 @@
 #include "eval/bootstrap.h"
 #include "tensor/par.h"
 #include "tools/cli.h"
+#include "tools/short_waits.h"
 #include "train/assess.h"
 #include "train/checkpoint.h"
 #include "train/compare.h"
@@ -298,6 +299,7 @@ static ft_err check(const eval_options *o) {
 }
 
 int main(int argc, char **argv) {
+    ft_short_waits(argv);
     char **args;
     int32_t n_args;
     int status;

@@ -1,6 +1,7 @@
 /* ft-predict: classifies images with a trained model. */
 #include "tensor/par.h"
 #include "tools/cli.h"
+#include "tools/short_waits.h"
 #include "train/checkpoint.h"
 #include "train/predict.h"
 
@@ -57,6 +58,7 @@ static const char notes[] =
     "  ft-predict best.h5 --tensor batch.h5:/images\n";
 
 int main(int argc, char **argv) {
+    ft_short_waits(argv);
     arguments a = {.predict = {.batch = 8, .out = stdout, .complain = complain}};
     const ft_cli_option options[] = {
         {.name = "top",

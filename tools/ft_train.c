@@ -1,6 +1,7 @@
 /* ft-train: trains a network from a configuration file. */
 #include "tensor/par.h"
 #include "tools/cli.h"
+#include "tools/short_waits.h"
 #include "train/trainer.h"
 
 #include <stdio.h>
@@ -84,6 +85,7 @@ static ft_err train(const ft_config *config, ft_train_options *o, bool dry_run) 
 }
 
 int main(int argc, char **argv) {
+    ft_short_waits(argv);
     const char *out = NULL;
     ft_cli_list settings = {0};
     ft_train_options o = {.results = stdout, .stop = &stop, .save = &save, .tell = &tell};
