@@ -21,13 +21,6 @@ static inline bool ft_has_large_tile(void) {
     return kern->mr * kern->nr >= FT_LARGE_TILE;
 }
 
-/* Reads a number of every cache line of p[0..c). Done for a whole block of rows before they are worked on,
- * this brings them in at the memory's full speed; the processor drops prefetches that come in such numbers.
- */
-static inline void ft_touch(const ft_real *p, int32_t c) {
-    for (int32_t k = 0; k < c; k += FT_LINE) (void)*(const volatile ft_real *)(p + k);
-}
-
 /* n rows of p that will be read after so many pixels of the weight gradient, which may be none; if there is
  * more of it than a cache line with every two pixels, the first part. */
 static inline ft_ahead ft_ahead_plan(const ft_real *p, int64_t ld, int64_t channels, int64_t n,

@@ -65,15 +65,6 @@ static bool must_copy(const ft_gather *g) {
     return g->src->ld % PAGE == 0 && ft_conv_kernels_get()->mr > PLACES;
 }
 
-/* What is to be added to. */
-static void touch_block(const pointwise_job *job, int64_t first, int64_t end, int32_t panel,
-                        int32_t end_panel) {
-    const ft_view *d = job->g->dst;
-    int32_t j0 = panel * job->kern->nr, j1 = end_panel * job->kern->nr, cols = job->g->cols;
-    for (int64_t i = first; i < end; i++)
-        ft_touch(d->p + i * d->ld + job->g->dst_channel + j0, (j1 < cols ? j1 : cols) - j0);
-}
-
 static void copy_pixels(ft_product *t, ft_real *to) {
     int64_t ld = t->kc + FT_LINE;
     for (int64_t i = 0; i < t->rows; i++) memcpy(to + i * ld, t->a + i * t->lda, (size_t)t->kc * sizeof *to);
@@ -95,7 +86,6 @@ static void run_block(void *ctx, int64_t task, int32_t thread) {
                     .ldc = g->dst->ld};
     bool copied = must_copy(g);
     if (copied) copy_pixels(&t, g->scratch + thread * copy_size(g->kc));
-    if (g->finish.accumulate) touch_block(job, first, end, first_panel, end_panel);
     for (int32_t panel = first_panel; panel < end_panel; panel++) {
         int32_t nr = job->kern->nr, j0 = panel * nr;
         t.cols = g->cols - j0 < nr ? g->cols - j0 : nr;
@@ -103,6 +93,7 @@ static void run_block(void *ctx, int64_t task, int32_t thread) {
         t.fetch = panel == first_panel && !copied; /* else the pixels are in the cache */
         t.b = g->packed + (int64_t)j0 * g->kc;
         t.c = g->dst->p + first * g->dst->ld + g->dst_channel + j0;
+        t.next = g->finish.accumulate && panel + 1 < end_panel ? t.c + nr : NULL;
         t.finish = ft_finish_at(&g->finish, j0);
         t.finish.stream = job->stream;
         ft_moment_sums sums;

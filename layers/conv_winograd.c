@@ -153,7 +153,9 @@ void ft_winograd_touch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, 
     if (x0 + nw > v->w) nw = v->w - x0;
     const ft_real *first = v->p + ((image * v->h + y0) * v->w + x0) * v->ld + channel;
     for (int32_t i = 0; i < nh; i++)
-        for (int32_t j = 0; j < nw; j++) ft_touch(first + ((int64_t)i * v->w + j) * v->ld, c);
+        for (int32_t j = 0; j < nw; j++)
+            for (int32_t k = 0; k < c; k += FT_LINE)
+                (void)*(const volatile ft_real *)(first + ((int64_t)i * v->w + j) * v->ld + k);
 }
 
 typedef struct block_plan {

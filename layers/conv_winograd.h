@@ -104,8 +104,9 @@ ft_winograd_tile ft_winograd_tile_at(const ft_winograd_grid *g, int64_t tile);
 void ft_winograd_point(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
                        int32_t channel, const ft_real *zeros, const ft_real **to);
 
-/* ft_touch for the pixels of that window, c channels each: what a tile reads is strewn over several rows, and
- * the processor does not see it coming. */
+/* Reads a number of every cache line of that window's pixels, c channels each: what a tile reads is strewn
+ * over several rows, and the processor does not see it coming. It drops prefetches that come in such numbers.
+ */
 void ft_winograd_touch(const ft_view *v, int64_t image, int32_t y0, int32_t x0, int32_t nh, int32_t nw,
                        int32_t channel, int32_t c);
 

@@ -138,7 +138,10 @@ INLINE void product_body(const ft_product *t, const ft_real *a, ft_real *c, cons
     const ft_real *b = t->b;
     const int64_t lda = t->lda, ldc = t->ldc;
     const int32_t kc = t->kc;
-    const bool fetch = !bare && t->fetch;
+    const bool fetch = !bare && t->fetch, ask = !bare && t->next;
+    const ft_real *next = ask ? t->next + (c - t->c) : NULL;
+    const int32_t parts = (kc + LINE - 1) / LINE, at_once = ask ? (rows + parts - 1) / parts : 0;
+    int32_t asked = 0;
     for (int i = 0; fetch && !t->finish.stream && i < rows; i++) {
         __builtin_prefetch(c + i * ldc);
         __builtin_prefetch(c + i * ldc + t->cols - 1);
@@ -148,7 +151,11 @@ INLINE void product_body(const ft_product *t, const ft_real *a, ft_real *c, cons
         if (fetch) { /* the rows of the next tile, line by line */
             UNROLL for (int i = 0; i < rows; i++) __builtin_prefetch(a + (rows + i) * lda + k);
         }
-        end = fetch && kc - k > LINE ? k + LINE : kc;
+        for (int32_t last = asked + at_once; asked < last && asked < rows; asked++) {
+            __builtin_prefetch(next + asked * ldc, 0, 2);
+            __builtin_prefetch(next + asked * ldc + NR - 1, 0, 2);
+        }
+        end = (fetch || ask) && kc - k > LINE ? k + LINE : kc;
         BY_TWO for (; k < end; k++) {
             vec b0 = load(b), b1 = narrow ? (vec){0} : load(b + VLEN);
             b += narrow ? VLEN : NR;

@@ -101,7 +101,8 @@ typedef struct ft_product {
     ft_real *c;
     int64_t lda, ldc;
     bool narrow;
-    bool fetch; /* a and c come from memory: ask for them in time */
+    bool fetch;          /* a and c come from memory: ask for them in time */
+    const ft_real *next; /* NULL, or c of the next call, which will be read: ask for it meanwhile */
     ft_finish finish;
 } ft_product;
 
