@@ -57,8 +57,7 @@ END_TEST
 #if !defined(__clang__)
 /* GCC's OpenMP shows here what it read before main began. */
 START_TEST(threads_wait_shortly_unless_told_how) {
-    static const char *const programs[] = {"ft-train", "ft-eval", "ft-predict",
-                                           "ft-bench", "ft-data", "ft-model"};
+    static const char *const programs[] = {"ft-train", "ft-eval", "ft-predict", "ft-bench", "ft-data"};
     const char *shortly = "GOMP_SPINCOUNT = '10000'";
     ck_assert_int_eq(unsetenv("OMP_WAIT_POLICY"), 0);
     ck_assert_int_eq(unsetenv("GOMP_SPINCOUNT"), 0);

@@ -1,6 +1,5 @@
 /* ft-model: looks into networks and model files, brings weights in and out. */
 #include "tools/cli.h"
-#include "tools/short_waits.h"
 #include "train/blank_model.h"
 #include "train/checkpoint.h"
 #include "train/import.h"
@@ -186,7 +185,6 @@ static int export(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    ft_short_waits(argv);
     static const ft_cli_command commands[] = {
         {"summary", "The layers of a network and what they cost.", summary},
         {"import", "A model of another program's weights.", import},

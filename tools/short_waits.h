@@ -8,7 +8,8 @@
 
 /* Lets them sleep after some tens of microseconds, unless the environment says how they wait (OMP_WAIT_POLICY
  * or GOMP_SPINCOUNT). OpenMP reads its environment before main begins, so the program starts itself anew with
- * the same arguments; this returns there, and where it could not do so. The first call of main. */
+ * the same arguments; this returns there, and where it could not do so. The first call of main, in
+ * programs that compute for longer than that takes. */
 void ft_short_waits(char **argv);
 
 #endif
